@@ -1,0 +1,234 @@
+package agents
+
+import (
+	"fmt"
+	"time"
+)
+
+// An Event is something that happened in a session. The concrete types are the structs of this package that embed
+// [EventMeta].
+type Event interface {
+	// Number counts the session's events from 1. Numbers missing to a receiver were dropped for it.
+	Number() uint64
+	// Time is when it happened.
+	Time() time.Time
+
+	event() *EventMeta
+}
+
+// EventMeta numbers and times an event.
+type EventMeta struct {
+	Seq uint64
+	At  time.Time
+}
+
+// Number implements [Event].
+func (m *EventMeta) Number() uint64 { return m.Seq }
+
+// Time implements [Event].
+func (m *EventMeta) Time() time.Time { return m.At }
+
+func (m *EventMeta) event() *EventMeta { return m }
+
+// A UserState is what the user is doing.
+type UserState string
+
+// The states of the user.
+const (
+	UserListening UserState = "listening"
+	UserSpeaking  UserState = "speaking"
+	UserAway      UserState = "away"
+)
+
+// An AgentState is what the agent is doing.
+type AgentState string
+
+// The states of the agent.
+const (
+	AgentInitializing AgentState = "initializing"
+	AgentListening    AgentState = "listening"
+	AgentThinking     AgentState = "thinking"
+	AgentSpeaking     AgentState = "speaking"
+)
+
+// The events.
+type (
+	// UserStateChanged: the user began or stopped speaking, or went away.
+	UserStateChanged struct {
+		EventMeta
+		Old, New UserState
+	}
+	// AgentStateChanged: the agent began to listen, think or speak.
+	AgentStateChanged struct {
+		EventMeta
+		Old, New AgentState
+	}
+	// UserInputTranscribed: the user was heard to say something, or wrote it (then it is final at once).
+	UserInputTranscribed struct {
+		EventMeta
+		Transcript string
+		Final      bool
+	}
+	// AgentOutput: the agent said more, as it is said. Final ends a segment and has no text.
+	AgentOutput struct {
+		EventMeta
+		SpeechID string
+		Text     string
+		Final    bool
+	}
+	// ItemAdded: a message or a handoff entered the history.
+	ItemAdded struct {
+		EventMeta
+		Item ChatItem // *ChatMessage or *AgentHandoff
+	}
+	// SpeechCreated: the agent is going to say something.
+	SpeechCreated struct {
+		EventMeta
+		Speech *SpeechHandle
+		Source SpeechSource
+	}
+	// ToolsExecuted: a batch of calls has finished, and what follows from it comes next. Calls and Outputs run in
+	// parallel, in call order. An OnToolsExecuted hook may cancel what follows.
+	ToolsExecuted struct {
+		EventMeta
+		Calls   []*FunctionCall
+		Outputs []*FunctionCallOutput
+		Reply   bool   // the model will be asked for an answer
+		Handoff string // the id of the activity that will take the floor, or empty
+		cancels
+	}
+	// ToolStarted: a call began to run.
+	ToolStarted struct {
+		EventMeta
+		Call *FunctionCall
+	}
+	// ToolUpdated: a running call reported progress; see [RunContext.Update].
+	ToolUpdated struct {
+		EventMeta
+		ID      string // of the update: the call's id, or with a suffix from the second update on
+		CallID  string
+		Message string
+	}
+	// ToolEnded: a call has finished, or was cancelled.
+	ToolEnded struct {
+		EventMeta
+		ID      string // the call's id, with the suffix _final after updates
+		CallID  string
+		Name    string
+		Message string // its output, if it has any
+		Status  ToolStatus
+	}
+	// ToolReplyUpdated: the reply to background results was scheduled, or came to an end.
+	ToolReplyUpdated struct {
+		EventMeta
+		IDs      []string // of the updates that the reply covers
+		Status   ToolReplyStatus
+		SpeechID string
+	}
+	// TaskStarted: a task took the floor.
+	TaskStarted struct {
+		EventMeta
+		TaskID string
+	}
+	// TaskEnded: a task gave the floor back, or lost it. Err is why it has no result.
+	TaskEnded struct {
+		EventMeta
+		TaskID string
+		Err    error
+	}
+	// LLMMetrics: a request to an LLM came to its end.
+	LLMMetrics struct {
+		EventMeta
+		SpeechID  string
+		Model     string
+		Provider  string
+		TTFT      time.Duration // to the first text or call; negative if there was none
+		Duration  time.Duration
+		Cancelled bool
+		Usage     LLMUsage
+	}
+	// UsageUpdated: the totals changed.
+	UsageUpdated struct {
+		EventMeta
+		Usage []ModelUsage
+	}
+	// ErrorOccurred: something failed. A recoverable error is being retried.
+	ErrorOccurred struct {
+		EventMeta
+		Err         error
+		Source      string // "llm", "tool NAME", "OnEnter", …
+		Recoverable bool
+	}
+	// Gap: events were dropped for this receiver, which was too slow. Only metrics are ever dropped.
+	Gap struct {
+		EventMeta
+		Dropped int
+	}
+	// Closed is the last event.
+	Closed struct {
+		EventMeta
+		Reason CloseReason
+		Err    error // for the reason CloseError
+	}
+)
+
+// A SpeechSource says what made a speech.
+type SpeechSource string
+
+// The sources of speech.
+const (
+	SpeechSay           SpeechSource = "say"
+	SpeechGenerateReply SpeechSource = "generate_reply"
+)
+
+// A ToolStatus is how a call ended.
+type ToolStatus string
+
+// The ends of a call.
+const (
+	ToolDone      ToolStatus = "done"
+	ToolFailed    ToolStatus = "error"
+	ToolCancelled ToolStatus = "cancelled"
+)
+
+// A ToolReplyStatus is how far the reply to background results is.
+type ToolReplyStatus string
+
+// The states of such a reply.
+const (
+	ToolReplyScheduled   ToolReplyStatus = "scheduled"
+	ToolReplyCompleted   ToolReplyStatus = "completed"
+	ToolReplyInterrupted ToolReplyStatus = "interrupted"
+	ToolReplySkipped     ToolReplyStatus = "skipped" // the model had nothing to add
+)
+
+// A CloseReason is why a session closed.
+type CloseReason string
+
+// The reasons to close.
+const (
+	CloseUserInitiated           CloseReason = "user_initiated"
+	CloseError                   CloseReason = "error"
+	CloseJobShutdown             CloseReason = "job_shutdown"
+	CloseParticipantDisconnected CloseReason = "participant_disconnected"
+	CloseTaskCompleted           CloseReason = "task_completed"
+)
+
+type cancels struct{ reply, handoff bool }
+
+// CancelReply, called in OnToolsExecuted, keeps the model from being asked for an answer.
+func (c *cancels) CancelReply() { c.reply = true }
+
+// CancelHandoff, called in OnToolsExecuted, keeps the floor where it is; the output of the call says so.
+func (c *cancels) CancelHandoff() { c.handoff = true }
+
+// ModelUsage is what one model was used for.
+type ModelUsage struct {
+	Kind     string // "llm"
+	Provider string
+	Model    string
+	Requests int
+	LLM      LLMUsage
+}
+
+func (e *ErrorOccurred) String() string { return fmt.Sprintf("%s: %v", e.Source, e.Err) }

@@ -1,0 +1,3 @@
+module github.com/parley-voice/agents
+
+go 1.26

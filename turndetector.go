@@ -1,0 +1,4 @@
+package agents
+
+// A TurnDetector says how likely it is that the user has finished speaking.
+type TurnDetector interface{}
