@@ -2,11 +2,14 @@ module github.com/parley-voice/agents
 
 go 1.26
 
-<<<<<<< HEAD
-require github.com/stretchr/testify v1.12.1 // indirect
-=======
 require (
-	github.com/google/jsonschema-go v0.4.3 // indirect
-	github.com/stretchr/testify v1.12.1 // indirect
+	github.com/google/jsonschema-go v0.4.3
+	github.com/sashabaranov/go-openai v1.43.0
+	github.com/stretchr/testify v1.12.1
 )
->>>>>>> tools
+
+require (
+	github.com/davecgh/go-spew v1.1.1 // indirect
+	github.com/pmezard/go-difflib v1.0.0 // indirect
+	gopkg.in/yaml.v3 v3.0.1 // indirect
+)
