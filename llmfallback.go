@@ -1,0 +1,327 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	defaultFallbackAttemptTimeout = 5 * time.Second
+	defaultFallbackRetryInterval  = 500 * time.Millisecond
+	// maxProbe bounds a recovery probe whose model produces without end.
+	maxProbe = time.Minute
+	// probeGrace is how long Close waits for probes, which are cancelled.
+	probeGrace = 5 * time.Second
+)
+
+// FallbackLLMOptions configure a [FallbackLLM].
+type FallbackLLMOptions struct {
+	// LLMs are the members in order of preference. At least one is needed.
+	LLMs []LLM
+	// AttemptTimeout is how long a member may go without producing text or calls, at the start and between them: 5 s by
+	// default. An open stream that says nothing useful is a failure like any other.
+	AttemptTimeout time.Duration
+	// MaxRetriesPerLLM is how often a member is tried again before the next has its turn. The default is none.
+	MaxRetriesPerLLM int
+	// RetryInterval is the pause before the second and later retries of a member, 0.5 s by default; the first waits 0.1 s.
+	RetryInterval time.Duration
+	// RetryAfterOutput lets the next member start over after a failure in the middle of an answer, so that the user may
+	// hear its beginning twice. By default such a failure ends the request.
+	RetryAfterOutput bool
+	// OnAvailability, if set, hears of every member that becomes unavailable or available again. It is called one call
+	// at a time and in order, on the goroutine of a request or a probe, and should return soon.
+	OnAvailability func(i int, llm LLM, available bool)
+}
+
+// A FallbackLLM is an [LLM] that passes each request to the first of its members that works.
+//
+// A member that fails becomes unavailable: it is tried only when all others have failed as well. Meanwhile each request
+// is also sent to it in the background, one at a time, until a whole answer comes back and it is available again. When
+// all members fail, the request fails with an error that holds theirs and is not worth retrying. A member that refuses
+// the very request (status 400, 413 or 422) is passed over but stays available, because one odd conversation says
+// nothing about the others.
+//
+// Availability belongs to the value, so share one among all sessions. Chat is safe for concurrent use, and works after
+// Close.
+type FallbackLLM struct {
+	opts    FallbackLLMOptions
+	conn    ConnectOptions // how a member is tried
+	serving atomic.Int32   // the member that last served
+
+	mu      sync.Mutex // never held across a call
+	members []fallbackMember
+	probes  int // running
+	closed  bool
+	done    chan struct{} // made by Close, closed when no probe runs
+
+	changes []availabilityChange // not reported yet
+	telling bool                 // someone is reporting
+}
+
+type fallbackMember struct {
+	llm         LLM
+	unavailable bool
+	stopProbe   context.CancelFunc // nil unless a probe runs
+}
+
+type availabilityChange struct {
+	member    int
+	available bool
+}
+
+var (
+	_ LLM       = (*FallbackLLM)(nil)
+	_ ModelInfo = (*FallbackLLM)(nil)
+	_ Prewarmer = (*FallbackLLM)(nil)
+)
+
+// NewFallbackLLM returns an LLM that falls back from one member to the next. Close it when no session uses it any more.
+func NewFallbackLLM(o FallbackLLMOptions) (*FallbackLLM, error) {
+	if len(o.LLMs) == 0 {
+		return nil, errors.New("agents: fallback LLM: no members")
+	}
+	if i := slices.Index(o.LLMs, nil); i >= 0 {
+		return nil, fmt.Errorf("agents: fallback LLM: member %d is nil", i)
+	}
+	if o.AttemptTimeout < 0 || o.RetryInterval < 0 {
+		return nil, errors.New("agents: fallback LLM: negative duration")
+	}
+	if o.AttemptTimeout == 0 {
+		o.AttemptTimeout = defaultFallbackAttemptTimeout
+	}
+	if o.RetryInterval == 0 {
+		o.RetryInterval = defaultFallbackRetryInterval
+	}
+	if o.MaxRetriesPerLLM == 0 {
+		o.MaxRetriesPerLLM = None
+	}
+	f := &FallbackLLM{
+		opts: o,
+		conn: ConnectOptions{MaxRetries: o.MaxRetriesPerLLM, RetryInterval: o.RetryInterval, Timeout: Delay(o.AttemptTimeout)},
+	}
+	for _, llm := range o.LLMs {
+		f.members = append(f.members, fallbackMember{llm: llm})
+	}
+	return f, nil
+}
+
+// Model implements [ModelInfo]: the model of the member that last served a request, at first that of the first one.
+func (f *FallbackLLM) Model() string {
+	if m, ok := f.servingLLM().(ModelInfo); ok {
+		return m.Model()
+	}
+	return "unknown"
+}
+
+// Provider implements [ModelInfo] as Model does.
+func (f *FallbackLLM) Provider() string {
+	if m, ok := f.servingLLM().(ModelInfo); ok {
+		return m.Provider()
+	}
+	return "unknown"
+}
+
+func (f *FallbackLLM) servingLLM() LLM { return f.opts.LLMs[f.serving.Load()] }
+
+// Prewarm implements [Prewarmer] for the first member.
+func (f *FallbackLLM) Prewarm(ctx context.Context) {
+	if p, ok := f.opts.LLMs[0].(Prewarmer); ok {
+		p.Prewarm(ctx)
+	}
+}
+
+// Chat implements [LLM].
+func (f *FallbackLLM) Chat(ctx context.Context, req ChatRequest) iter.Seq2[ChatChunk, error] {
+	return func(yield func(ChatChunk, error) bool) {
+		order, available := f.order()
+		if available > 0 {
+			for _, i := range order[available:] {
+				f.probe(i, req)
+			}
+		}
+		failures := make([]error, 0, len(order))
+		for _, i := range order {
+			err, over := f.try(ctx, i, req, yield)
+			if over {
+				return
+			}
+			failures = append(failures, err)
+		}
+		yield(ChatChunk{}, &ProviderError{
+			Provider: "fallback",
+			Op:       "chat",
+			Message:  fmt.Sprintf("all %d models failed", len(failures)),
+			Err:      fmt.Errorf("%w: %w", ErrConnection, errors.Join(failures...)),
+		})
+	}
+}
+
+// order returns in which order to try the members: the available ones, which it counts, and then, as a last resort, the
+// others.
+func (f *FallbackLLM) order() (order []int, available int) {
+	order = make([]int, 0, len(f.members))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.members {
+		if !f.members[i].unavailable {
+			order = append(order, i)
+		}
+	}
+	available = len(order)
+	for i := range f.members {
+		if f.members[i].unavailable {
+			order = append(order, i)
+		}
+	}
+	return order, available
+}
+
+// try lets a member answer. It reports whether the request is over, answered or not, and why the member failed if it is
+// not over.
+func (f *FallbackLLM) try(ctx context.Context, i int, req ChatRequest, yield func(ChatChunk, error) bool) (failure error, over bool) {
+	useful := false
+	for chunk, err := range chatWithRetry(ctx, f.opts.LLMs[i], req, f.conn, nil) {
+		if err != nil {
+			if ctx.Err() == nil && !refusesRequest(err) {
+				f.setAvailable(i, false)
+				f.probe(i, req)
+			}
+			if ctx.Err() != nil || useful && !f.opts.RetryAfterOutput {
+				yield(ChatChunk{}, err)
+				return nil, true
+			}
+			return err, false
+		}
+		if !useful && usefulChunk(chunk) {
+			useful = true
+			f.serving.Store(int32(i))
+		}
+		if !yield(chunk, nil) {
+			return nil, true
+		}
+	}
+	if useful {
+		f.setAvailable(i, true)
+	}
+	return nil, true
+}
+
+// refusesRequest reports whether a failure is about the request and not about the member.
+func refusesRequest(err error) bool {
+	pe, ok := errors.AsType[*ProviderError](err)
+	return ok && (pe.Status == http.StatusBadRequest || pe.Status == http.StatusRequestEntityTooLarge ||
+		pe.Status == http.StatusUnprocessableEntity)
+}
+
+// probe starts a probe of an unavailable member, unless one is running, with a copy of the request.
+func (f *FallbackLLM) probe(i int, req ChatRequest) {
+	f.mu.Lock()
+	m := &f.members[i]
+	if f.closed || !m.unavailable || m.stopProbe != nil {
+		f.mu.Unlock()
+		return
+	}
+	ctx, stop := context.WithTimeout(context.Background(), maxProbe)
+	m.stopProbe = stop
+	f.probes++
+	f.mu.Unlock()
+
+	req.Context = req.Context.Copy() // the caller's may change when its request is over
+	go func() {
+		defer f.probeEnded(i)
+		defer func() { _ = recover() }() // a panic is no answer, and here it would end the process
+		if answers(ctx, m.llm, req, f.conn) {
+			f.setAvailable(i, true)
+		}
+	}()
+}
+
+func (f *FallbackLLM) probeEnded(i int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.members[i].stopProbe()
+	f.members[i].stopProbe = nil
+	if f.probes--; f.probes == 0 && f.done != nil {
+		close(f.done)
+	}
+}
+
+// answers reports whether a model answers a request to the end.
+func answers(ctx context.Context, llm LLM, req ChatRequest, conn ConnectOptions) bool {
+	useful := false
+	for chunk, err := range chatWithRetry(ctx, llm, req, conn, nil) {
+		if err != nil {
+			return false
+		}
+		useful = useful || usefulChunk(chunk)
+	}
+	return useful
+}
+
+// setAvailable records the availability of a member and reports a change of it.
+func (f *FallbackLLM) setAvailable(i int, available bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.members[i].unavailable != available {
+		return
+	}
+	f.members[i].unavailable = !available
+	if f.opts.OnAvailability == nil {
+		return
+	}
+	f.changes = append(f.changes, availabilityChange{i, available})
+	if f.telling {
+		return // whoever is at it reports this one as well
+	}
+	f.telling = true
+	defer func() { f.telling = false }()
+	for len(f.changes) > 0 {
+		c := f.changes[0]
+		f.changes = f.changes[1:]
+		f.tell(c)
+	}
+}
+
+// tell reports a change with f.mu, which its caller holds, unlocked meanwhile.
+func (f *FallbackLLM) tell(c availabilityChange) {
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	f.opts.OnAvailability(c.member, f.opts.LLMs[c.member], c.available)
+}
+
+// Close ends the probes and waits for them, for 5 s at most: a model that does not end when its context does is an
+// error. It is safe to call more than once.
+func (f *FallbackLLM) Close() error {
+	f.mu.Lock()
+	f.closed = true
+	for i := range f.members {
+		if stop := f.members[i].stopProbe; stop != nil {
+			stop()
+		}
+	}
+	if f.probes == 0 {
+		f.mu.Unlock()
+		return nil
+	}
+	if f.done == nil {
+		f.done = make(chan struct{})
+	}
+	done := f.done
+	f.mu.Unlock()
+
+	t := time.NewTimer(probeGrace)
+	defer t.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-t.C:
+		return errors.New("agents: fallback LLM: a model ignores that its context is done")
+	}
+}
