@@ -38,6 +38,7 @@ type step struct {
 	sentAt  time.Time
 	ttft    time.Duration
 	usage   *LLMUsage
+	model   modelName
 
 	// playing it
 	began   bool // it is this speech's turn
@@ -221,9 +222,16 @@ func (st *step) send(chat *ChatContext) {
 			return
 		}
 		node(yield)
+		if info, ok := llm.(ModelInfo); ok { // read afterwards: a fallback says which model it was
+			name := modelName{info.Provider(), info.Model()}
+			c.queue.Post(src, func() { st.model = name })
+		}
 	}
 	st.pumpFrom("LLM of "+f.id, stream, src)
 }
+
+// A modelName says which model served a request.
+type modelName struct{ provider, model string }
 
 // open prepares the stream's context.
 func (st *step) open(ctx context.Context) {

@@ -278,6 +278,9 @@ func (c *core) roundDone(st *step) {
 			t.rewrite(fmt.Sprintf("The handoff did not happen: %s, called in the same batch, handed over first.", winner.call.Name), false)
 		}
 	}
+	if mutant == mutantCompletionOrder {
+		winner = lastToFinish(st.calls)
+	}
 	if sp.isInterrupted() || sp.silenced || sp.over || st.err != nil {
 		e.Reply = false
 		for _, t := range st.calls {
