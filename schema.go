@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/big"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,6 +69,9 @@ type reflector struct {
 	// overrides are the schemas of types whose JSON does not follow from their structure.
 	overrides map[reflect.Type]*jsonschema.Schema
 }
+
+// badDescription matches the jsonschema tags that the library rejects.
+var badDescription = regexp.MustCompile("^$|^[^ \t\n]*=")
 
 var (
 	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
@@ -171,6 +175,9 @@ func (r *reflector) checkFields(t reflect.Type, within []reflect.Type, path stri
 		names[p.name] = true
 		if p.quoted {
 			return fmt.Errorf("field %s: the json option string is not supported", field)
+		}
+		if tag, ok := f.Tag.Lookup("jsonschema"); ok && badDescription.MatchString(tag) {
+			return fmt.Errorf("field %s: its jsonschema tag %q must be a description that does not begin with WORD=", field, tag)
 		}
 		if err := r.check(f.Type, within, field); err != nil {
 			return err
