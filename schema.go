@@ -25,7 +25,8 @@ import (
 // description, its enum tag lists the values it may have (for a slice, its elements), and its default tag is the value
 // it has when the model leaves it out: text for a string, JSON for anything else. A field is optional if it is a
 // pointer, has a default, or is marked omitempty or omitzero. Properties that are not fields are rejected.
-func schemaOf(t reflect.Type) (*jsontree.Object, error) {
+func schemaOf(in reflect.Type) (*jsontree.Object, error) {
+	t := in
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -33,7 +34,7 @@ func schemaOf(t reflect.Type) (*jsontree.Object, error) {
 	case t.Kind() == reflect.Struct:
 	case t.Kind() == reflect.Map && t.Key().Kind() == reflect.String:
 	default:
-		return nil, fmt.Errorf("its input is %s, and must be a struct, a pointer to a struct or a map[string]X", t)
+		return nil, fmt.Errorf("its input is %s, and must be a struct, a pointer to a struct or a map[string]X", in)
 	}
 	r := reflector{overrides: map[reflect.Type]*jsonschema.Schema{}}
 	if err := r.check(t, nil, ""); err != nil {
