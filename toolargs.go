@@ -49,13 +49,15 @@ func (t *FunctionTool) prepare(raw string) (prepared, error) {
 		return p, t.argumentError(problems...)
 	}
 	sorted := jsontree.AppendSorted(nil, args)
-	p.key = string(sorted)
+	text := sorted
 	if t.raw {
-		sorted = jsontree.Append(nil, args)
+		text = jsontree.Append(nil, args)
 	}
-	if p.in, err = t.decode(sorted); err != nil {
+	in, err := t.decode(text)
+	if err != nil {
 		return p, t.argumentError(decodeProblem(err))
 	}
+	p.in, p.key = in, string(sorted)
 	return p, nil
 }
 

@@ -100,10 +100,6 @@ func TestNewToolPanics(t *testing.T) {
 		`field bookArgs: give the embedded field a name`: badInput[embeddedName],
 		`field text: give the embedded field a name`:     badInput[struct{ text }],
 		`field bookArgs: an embedded pointer must be`:    badInput[struct{ *bookArgs }],
-		`field a: there are two of that name`: badInput[struct {
-			A int `json:"a"`
-			B int `json:"a"`
-		}],
 		`field n: the json option string`: badInput[struct {
 			N int `json:"n,string"`
 		}],
@@ -151,6 +147,15 @@ func TestNewToolPanics(t *testing.T) {
 			f()
 		})
 	}
+}
+
+func TestSchemaOfTwoFieldsOfOneName(t *testing.T) {
+	in := reflect.StructOf([]reflect.StructField{
+		{Name: "A", Type: reflect.TypeFor[int](), Tag: `json:"a"`},
+		{Name: "B", Type: reflect.TypeFor[int](), Tag: `json:"a"`},
+	})
+	_, err := schemaOf(in)
+	require.EqualError(t, err, "field a: there are two of that name")
 }
 
 func badInput[In any]() {
