@@ -14,7 +14,7 @@ type color int
 
 func (*color) UnmarshalText([]byte) error { return nil }
 
-type shape struct{ kind string }
+type shape struct{ Kind string }
 
 func (*shape) UnmarshalJSON([]byte) error { return nil }
 

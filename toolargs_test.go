@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"math/big"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 	"unicode/utf8"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-voice/agents/internal/jsontree"
@@ -230,6 +233,47 @@ func TestPrepareExplainsAlike(t *testing.T) {
 	require.NoError(t, err)
 	_, err = odd.prepare(`{"a":1}`)
 	require.ErrorContains(t, err, "the arguments do not match the schema: not:")
+}
+
+type touchy struct{}
+
+func (*touchy) UnmarshalText(text []byte) error {
+	if string(text) == "boom" {
+		panic("secret")
+	}
+	return nil
+}
+
+func TestPrepareDecodes(t *testing.T) {
+	tool := ToolFunc("x", "", func(context.Context, struct {
+		At    time.Time `json:"at"`
+		Touch touchy    `json:"touch"`
+	}) (any, error) {
+		return nil, nil
+	})
+	_, err := tool.prepare(`{"touch":"fine","at":"yesterday"}`)
+	require.ErrorContains(t, err, "Error parsing arguments for `x`: field at: parsing time")
+	p, err := tool.prepare(`{"touch":"boom","at":"2025-01-02T03:04:05Z"}`)
+	require.EqualError(t, err, "Error parsing arguments for `x`: field touch: could not be decoded")
+	var panicked *PanicError
+	require.ErrorAs(t, p.internal, &panicked)
+	require.Equal(t, "secret", panicked.Value)
+	require.Contains(t, string(panicked.Stack), "UnmarshalText")
+}
+
+func TestPrepareConcurrently(t *testing.T) {
+	tool := ToolFunc("book", "", book)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				p, err := tool.prepare(`{"name":"a","room":"single"}`)
+				assert.NoError(t, err)
+				assert.Equal(t, bookArgs{Name: "a", Room: "single", Nights: 1}, p.in)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func FuzzPrepare(f *testing.F) {
