@@ -119,7 +119,9 @@ func TestStrictSchemaImpossible(t *testing.T) {
 		`{"$ref":"#"}`:     "not that of an object",
 		`{"anyOf":[]}`:     "has no members",
 		`{"properties":1}`: "malformed properties",
-		`{"type":"object","properties":{},"required":1}`: "malformed required",
+		`{"type":"object","properties":{},"required":1}`:              "malformed required",
+		`{"type":"object","properties":{"a":{"allOf":[{"not":{}}]}}}`: "#/properties/a uses not",
+		`{"type":"object","properties":{"a":{"$ref":"#/$defs/b","properties":{}}},"$defs":{"b":{"type":"object","properties":{"c":{"type":"string"}}}}}`: "#/properties/a combines two schemas that both have properties",
 		blowup.String(): "does not end",
 	}
 	for in, want := range tests {

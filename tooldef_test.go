@@ -248,3 +248,22 @@ func TestInvokeCapturesPanics(t *testing.T) {
 	o := interpret(nil, err)
 	require.Equal(t, outcome{output: "An internal error occurred", isError: true, replyRequired: true, internal: err}, o)
 }
+
+func FuzzRawSchema(f *testing.F) {
+	f.Add(`{"type":"object","properties":{"a":{"$ref":"#/$defs/b"}},"$defs":{"b":{"anyOf":[{"type":"string","minLength":2},{"type":"null"}]}},"required":["a"]}`, `{"a":null}`)
+	f.Add(`{"type":"object","$schema":"http://json-schema.org/draft-07/schema#","items":[{}],"dependencies":{"a":["b"],"c":{"const":1}},"patternProperties":{"^x":{"enum":[1]}}}`, `{"a":1,"x1":2}`)
+	f.Fuzz(func(t *testing.T, schema, args string) {
+		tool, err := NewRawTool("raw", "", json.RawMessage(schema), func(context.Context, *RunContext[any], json.RawMessage) (any, error) { return nil, nil })
+		if err != nil {
+			require.Nil(t, tool)
+			return
+		}
+		p, err := tool.prepare(args)
+		require.True(t, json.Valid([]byte(p.canonical)))
+		if err == nil {
+			again, err := tool.prepare(p.canonical)
+			require.NoError(t, err)
+			require.Equal(t, p.in, again.in)
+		}
+	})
+}
