@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-type status string
+type orderStatus string
 
 type badJSON struct{}
 
@@ -34,7 +34,7 @@ func TestInterpretValues(t *testing.T) {
 		{"string", "it's <b>fine</b>", "it's <b>fine</b>"},
 		{"empty string", "", ""},
 		{"invalid UTF-8", "a\xff", "a\uFFFD"},
-		{"named string", status("shipped"), "shipped"},
+		{"named string", orderStatus("shipped"), "shipped"},
 		{"pointer to string", &text, "shipped"},
 		{"time", time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC), "2025-01-02T03:04:05Z"},
 		{"zero", 0, "0"},
