@@ -170,18 +170,18 @@ func (t *toolCall) ended(o outcome, abandoned bool) {
 	f.calls = slices.DeleteFunc(f.calls, func(x *toolCall) bool { return x == t })
 	c.detached = slices.DeleteFunc(c.detached, func(x *toolCall) bool { return x == t })
 	c.releaseHolds(t.by)
+	if o.internal != nil {
+		c.reportError("tool "+t.tool.name, o.internal, false)
+	}
+	if o.handoff != nil {
+		o = t.takeHandoff(o)
+	}
 	status := ToolDone
 	switch {
 	case t.stopping && o.cancelled && !abandoned:
 		o, status = outcome{}, ToolCancelled
 	case o.isError:
 		status = ToolFailed
-	}
-	if o.internal != nil {
-		c.reportError("tool "+t.tool.name, o.internal, false)
-	}
-	if o.handoff != nil {
-		o = t.takeHandoff(o)
 	}
 	c.restartAway()
 	if t.detached {
