@@ -107,9 +107,9 @@ func openAIContent(m *ChatMessage) *OpenAIContent {
 		parts = append(parts, OpenAIPart{Type: "image_url", ImageURL: &OpenAIImageURL{URL: img.dataURL(), Detail: detail}})
 	}
 	switch {
-	case parts == nil && text == "":
+	case parts == nil && isBlank(text):
 		return nil
-	case parts != nil && text != "":
+	case parts != nil && !isBlank(text):
 		parts = append(parts, OpenAIPart{Type: "text", Text: text})
 	}
 	return &OpenAIContent{Text: text, Parts: parts}
