@@ -56,59 +56,70 @@ func (l *eventLog) render(e agents.Event) string {
 	}
 	b := &strings.Builder{}
 	b.WriteString(v.Type().Name())
+	l.fields(b, " ", v)
+	return b.String()
+}
+
+func (l *eventLog) fields(b *strings.Builder, sep string, v reflect.Value) {
+	before := ""
+	if sep == " " {
+		before = " "
+	}
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		if !f.IsExported() || f.Type == reflect.TypeFor[agents.EventMeta]() || v.Field(i).IsZero() {
 			continue
 		}
-		switch value := v.Field(i).Interface().(type) {
-		case agents.ChatItem:
-			fmt.Fprintf(b, " %s", l.item(value))
-		case []*agents.FunctionCall:
-			for _, call := range value {
-				fmt.Fprintf(b, " %s", l.item(call))
-			}
-		case []*agents.FunctionCallOutput:
-			for _, out := range value {
-				fmt.Fprintf(b, " %s", l.item(out))
-			}
-		case bool:
-			b.WriteString(" " + f.Name)
-		case string:
-			fmt.Fprintf(b, " %s=%s", f.Name, l.value(f.Name, value))
-		case []string:
-			fmt.Fprintf(b, " %s=", f.Name)
-			for j, s := range value {
-				if j > 0 {
-					b.WriteByte(',')
-				}
-				b.WriteString(l.value(f.Name, s))
-			}
-		case error:
-			fmt.Fprintf(b, " %s=%q", f.Name, value.Error())
-		case time.Time:
-			fmt.Fprintf(b, " %s=%.3fs", f.Name, value.Sub(l.begin).Seconds())
-		case *agents.SpeechHandle:
-			if h, ok := any(value).(interface{ ID() string }); ok {
-				fmt.Fprintf(b, " %s=%s", f.Name, l.id("speech", h.ID()))
-			}
-		default:
-			fmt.Fprintf(b, " %s=%+v", f.Name, value)
+		b.WriteString(before)
+		before = sep
+		b.WriteString(f.Name)
+		if f.Type.Kind() != reflect.Bool {
+			b.WriteByte('=')
+			l.field(b, f.Name, v.Field(i))
 		}
 	}
-	return b.String()
 }
 
-// item describes an item, with the stand-in of the call it belongs to.
-func (l *eventLog) item(item agents.ChatItem) string {
-	text := describe(item)
-	switch it := item.(type) {
+// field writes the value of a field.
+func (l *eventLog) field(b *strings.Builder, name string, v reflect.Value) {
+	switch value := v.Interface().(type) {
 	case *agents.FunctionCall:
-		text += " call=" + l.id("call", it.CallID)
+		fmt.Fprintf(b, "%s:%s(%s)", l.id("call", value.CallID), value.Name, value.Arguments)
 	case *agents.FunctionCallOutput:
-		text += " call=" + l.id("call", it.CallID)
+		b.WriteString(l.id("call", value.CallID) + ":")
+		if value.IsError {
+			b.WriteString("error:")
+		}
+		b.WriteString(strconv.Quote(value.Output))
+	case agents.ChatItem:
+		b.WriteString(describe(value))
+	case *agents.SpeechHandle:
+		b.WriteString(l.id("speech", value.ID()))
+	case string:
+		b.WriteString(l.value(name, value))
+	case error:
+		b.WriteString(strconv.Quote(value.Error()))
+	case time.Time:
+		fmt.Fprintf(b, "%.3fs", value.Sub(l.begin).Seconds())
+	case fmt.Stringer:
+		b.WriteString(value.String())
+	default:
+		switch v.Kind() {
+		case reflect.Slice:
+			for i := range v.Len() {
+				if i > 0 {
+					b.WriteByte(',')
+				}
+				l.field(b, name, v.Index(i))
+			}
+		case reflect.Struct:
+			b.WriteByte('{')
+			l.fields(b, ",", v)
+			b.WriteByte('}')
+		default:
+			fmt.Fprintf(b, "%v", value)
+		}
 	}
-	return text
 }
 
 // value writes a string field. Those that hold made-up ids are given a stand-in.
@@ -118,6 +129,8 @@ func (l *eventLog) value(field, s string) string {
 		return l.id("speech", s)
 	case "CallID", "ID", "IDs":
 		return l.id("call", s)
+	case "Source", "Kind", "Provider", "Model", "TaskID", "Handoff":
+		return s // names, which are easier to read without quotes
 	}
 	return strconv.Quote(s)
 }
