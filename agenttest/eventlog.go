@@ -3,6 +3,7 @@ package agenttest
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,56 +12,58 @@ import (
 	"github.com/parley-voice/agents"
 )
 
-// An eventLog writes down a session's events as they come, in a form that is the same in every run.
+// An eventLog keeps a session's events as they come.
 type eventLog struct {
 	begin time.Time
 
 	mu     sync.Mutex
 	events []agents.Event
-	lines  []string
-	ids    map[string]string // what stands in the log for an id
-	counts map[string]int    // ids so far of each kind
 }
 
-func newEventLog() *eventLog {
-	return &eventLog{begin: time.Now(), ids: make(map[string]string), counts: make(map[string]int)}
-}
+func newEventLog() *eventLog { return &eventLog{begin: time.Now()} }
 
 func (l *eventLog) add(e agents.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.events = append(l.events, e)
-	l.lines = append(l.lines, fmt.Sprintf("%3d %8.3fs %s", e.Number(), e.Time().Sub(l.begin).Seconds(), l.render(e)))
-}
-
-func (l *eventLog) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.lines) == 0 {
-		return ""
-	}
-	return strings.Join(l.lines, "\n") + "\n"
 }
 
 func (l *eventLog) all() []agents.Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append([]agents.Event(nil), l.events...)
+	return slices.Clone(l.events)
+}
+
+// text writes the events down in a form that is the same in every run.
+func (l *eventLog) text() string {
+	r := renderer{begin: l.begin, ids: make(map[string]string), counts: make(map[string]int)}
+	b := &strings.Builder{}
+	for _, e := range l.all() {
+		fmt.Fprintf(b, "%3d %8.3fs %s\n", e.Number(), e.Time().Sub(l.begin).Seconds(), r.render(e))
+	}
+	return b.String()
+}
+
+// A renderer writes events down and remembers what it wrote for the ids in them.
+type renderer struct {
+	begin  time.Time
+	ids    map[string]string // what stands for an id
+	counts map[string]int    // ids so far of each kind
 }
 
 // render writes an event as its type and its fields that are not zero.
-func (l *eventLog) render(e agents.Event) string {
+func (r *renderer) render(e agents.Event) string {
 	v := reflect.ValueOf(e)
 	for v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
 	b := &strings.Builder{}
 	b.WriteString(v.Type().Name())
-	l.fields(b, " ", v)
+	r.fields(b, " ", v)
 	return b.String()
 }
 
-func (l *eventLog) fields(b *strings.Builder, sep string, v reflect.Value) {
+func (r *renderer) fields(b *strings.Builder, sep string, v reflect.Value) {
 	before := ""
 	if sep == " " {
 		before = " "
@@ -75,18 +78,18 @@ func (l *eventLog) fields(b *strings.Builder, sep string, v reflect.Value) {
 		b.WriteString(f.Name)
 		if f.Type.Kind() != reflect.Bool {
 			b.WriteByte('=')
-			l.field(b, f.Name, v.Field(i))
+			r.field(b, f.Name, v.Field(i))
 		}
 	}
 }
 
 // field writes the value of a field.
-func (l *eventLog) field(b *strings.Builder, name string, v reflect.Value) {
+func (r *renderer) field(b *strings.Builder, name string, v reflect.Value) {
 	switch value := v.Interface().(type) {
 	case *agents.FunctionCall:
-		fmt.Fprintf(b, "%s:%s(%s)", l.id("call", value.CallID), value.Name, value.Arguments)
+		fmt.Fprintf(b, "%s:%s(%s)", r.id("call", value.CallID), value.Name, value.Arguments)
 	case *agents.FunctionCallOutput:
-		b.WriteString(l.id("call", value.CallID) + ":")
+		b.WriteString(r.id("call", value.CallID) + ":")
 		if value.IsError {
 			b.WriteString("error:")
 		}
@@ -94,13 +97,13 @@ func (l *eventLog) field(b *strings.Builder, name string, v reflect.Value) {
 	case agents.ChatItem:
 		b.WriteString(describe(value))
 	case *agents.SpeechHandle:
-		b.WriteString(l.id("speech", value.ID()))
+		b.WriteString(r.id("speech", value.ID()))
 	case string:
-		b.WriteString(l.value(name, value))
+		b.WriteString(r.value(name, value))
 	case error:
 		b.WriteString(strconv.Quote(value.Error()))
 	case time.Time:
-		fmt.Fprintf(b, "%.3fs", value.Sub(l.begin).Seconds())
+		fmt.Fprintf(b, "%.3fs", value.Sub(r.begin).Seconds())
 	case fmt.Stringer:
 		b.WriteString(value.String())
 	default:
@@ -110,11 +113,11 @@ func (l *eventLog) field(b *strings.Builder, name string, v reflect.Value) {
 				if i > 0 {
 					b.WriteByte(',')
 				}
-				l.field(b, name, v.Index(i))
+				r.field(b, name, v.Index(i))
 			}
 		case reflect.Struct:
 			b.WriteByte('{')
-			l.fields(b, ",", v)
+			r.fields(b, ",", v)
 			b.WriteByte('}')
 		default:
 			fmt.Fprintf(b, "%v", value)
@@ -123,12 +126,12 @@ func (l *eventLog) field(b *strings.Builder, name string, v reflect.Value) {
 }
 
 // value writes a string field. Those that hold made-up ids are given a stand-in.
-func (l *eventLog) value(field, s string) string {
+func (r *renderer) value(field, s string) string {
 	switch field {
 	case "SpeechID":
-		return l.id("speech", s)
+		return r.id("speech", s)
 	case "CallID", "ID", "IDs":
-		return l.id("call", s)
+		return r.id("call", s)
 	case "Source", "Kind", "Provider", "Model", "TaskID", "Handoff":
 		return s // names, which are easier to read without quotes
 	}
@@ -137,20 +140,20 @@ func (l *eventLog) value(field, s string) string {
 
 // id returns the stand-in for an id: its kind and the place of its first appearance. An id that extends another, like
 // that of a call's update, extends its stand-in.
-func (l *eventLog) id(kind, id string) string {
+func (r *renderer) id(kind, id string) string {
 	if id == "" {
 		return "none"
 	}
-	if known, ok := l.ids[id]; ok {
+	if known, ok := r.ids[id]; ok {
 		return known
 	}
-	for base, stand := range l.ids {
+	for base, stand := range r.ids {
 		if rest, ok := strings.CutPrefix(id, base+"_"); ok && (strings.HasPrefix(rest, "update") || rest == "final") {
 			return stand + "_" + rest
 		}
 	}
-	l.counts[kind]++
-	stand := fmt.Sprintf("%s#%d", kind, l.counts[kind])
-	l.ids[id] = stand
+	r.counts[kind]++
+	stand := fmt.Sprintf("%s#%d", kind, r.counts[kind])
+	r.ids[id] = stand
 	return stand
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/parley-voice/agents"
 )
 
 func TestLeakWatch(t *testing.T) {
@@ -34,4 +36,22 @@ func TestVerifyNoLeaks(t *testing.T) {
 	stop := make(chan struct{})
 	t.Cleanup(func() { close(stop) })
 	go leakingFunction(stop)
+}
+
+func TestLeakWatchSeesTheGoroutinesOfASession(t *testing.T) {
+	t.Parallel()
+	s := agents.NewSession(agents.Options{})
+	w := newLeakWatch()
+	w.watch(func() {
+		if err := s.Start(t.Context(), &agents.Agent{}, agents.IO{}); err != nil {
+			t.Error(err)
+		}
+	})
+	if left := w.wait(0, nil); len(left) == 0 {
+		t.Error("a running session has no goroutines")
+	}
+	s.Close()
+	if left := w.wait(leakLimit, nil); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
 }
