@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -146,12 +147,14 @@ func (m *AgentConfigUpdate) clone() ChatItem  { c := *m; return &c }
 
 // A ChatContext is the ordered record of a conversation: what a model reads, or a session's whole history.
 //
-// The zero value is empty and ready to use. A context is not safe for concurrent use; the ones that sessions, agents
-// and requests hand out are copies. Copying is cheap: copies share the items.
+// The zero value is empty and ready to use. Like a map, a context may be read and copied by several goroutines at
+// once, but not while one of them changes it; the ones that sessions, agents and requests hand out are copies. Copying
+// is cheap: copies share the items.
 type ChatContext struct {
 	items []ChatItem
 	// shared says that a copy may see items[:len(items)]; writing within it, as opposed to appending, needs a new array.
-	shared bool
+	// It is atomic because Copy, which is a read to its callers, sets it.
+	shared atomic.Bool
 }
 
 // NewChatContext returns a context of the given items, in that order.
@@ -190,24 +193,41 @@ func (c *ChatContext) Copy() *ChatContext {
 	if c == nil {
 		return &ChatContext{}
 	}
-	c.shared = true
-	return &ChatContext{items: c.items[:len(c.items):len(c.items)], shared: true}
+	c.shared.Store(true)
+	// The copy's capacity ends at its length, so only the original can append in place, where no copy looks.
+	d := &ChatContext{items: c.items[:len(c.items):len(c.items)]}
+	d.shared.Store(true)
+	return d
 }
 
 // own makes sure that items can be changed in place, with room for extra more.
 func (c *ChatContext) own(extra int) {
-	if c.shared {
+	if c.shared.Load() {
 		items := make([]ChatItem, len(c.items), len(c.items)+extra)
 		copy(items, c.items)
-		c.items, c.shared = items, false
+		c.replace(items)
 	}
+}
+
+// replace sets the items to a slice that nothing else refers to.
+func (c *ChatContext) replace(items []ChatItem) {
+	c.items = items
+	c.shared.Store(false)
+}
+
+// push appends a complete item.
+func (c *ChatContext) push(it ChatItem) {
+	if len(c.items) == cap(c.items) {
+		c.shared.Store(false) // append moves to an array of our own
+	}
+	c.items = append(c.items, it)
 }
 
 // Append adds items at the end. Items without an id or a time get one; the time is later than that of the last item.
 func (c *ChatContext) Append(items ...ChatItem) {
 	for _, it := range items {
 		c.complete(it)
-		c.items = append(c.items, it)
+		c.push(it)
 	}
 }
 
@@ -231,7 +251,7 @@ func (c *ChatContext) Insert(items ...ChatItem) {
 			i--
 		}
 		if i == len(c.items) {
-			c.items = append(c.items, it)
+			c.push(it)
 			continue
 		}
 		c.own(1)
