@@ -18,9 +18,10 @@ type FunctionTool struct {
 	raw         bool            // the schema is the user's own; In is json.RawMessage
 	schema      json.RawMessage // of the parameters, as declared
 	strict      json.RawMessage // of the parameters, as strict providers want it; nil if it cannot be had
-	userData    reflect.Type    // the D of the RunContext; nil when the tool takes none
+	userData    reflect.Type    // the D of the RunContext; nil when the tool takes none or any
+	parameters  *toolSchema     // what arguments are checked against: schema, without what is added for the model
 
-	// decode validates canonical arguments against the schema and decodes them for call.
+	// decode decodes validated arguments for call.
 	decode func(args json.RawMessage) (in any, err error)
 	// call runs the function. It is called on the tool's own goroutine.
 	call func(ctx context.Context, run *toolRun, in any) (any, error)
@@ -86,3 +87,13 @@ func (t *FunctionTool) Description() string { return t.description }
 
 // Options returns the tool's options.
 func (t *FunctionTool) Options() ToolOptions { return t.options }
+
+// Schema returns the JSON schema of the tool's arguments. It must not be changed.
+func (t *FunctionTool) Schema() json.RawMessage { return t.schema }
+
+// StrictSchema returns the schema in the form that [StrictSchema] describes, or nil if it has none. It must not be
+// changed.
+func (t *FunctionTool) StrictSchema() json.RawMessage { return t.strict }
+
+// Raw reports whether the tool was made with [NewRawTool]. Models are given the schema of a raw tool as it is.
+func (t *FunctionTool) Raw() bool { return t.raw }
