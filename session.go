@@ -3,7 +3,6 @@ package agents
 import (
 	"context"
 	"iter"
-	"sync/atomic"
 )
 
 // An AgentSession is one conversation. It gives the floor to one activity at a time, hands the user's turns to it and
@@ -157,6 +156,8 @@ type Reply struct {
 	AllowInterruptions Toggle
 	// Modality is how the user's turn came in: ModalityText by default.
 	Modality Modality
+	// Priority says which scheduled speech comes first.
+	Priority Priority
 }
 
 // SayOptions are the options of Say.
@@ -167,6 +168,8 @@ type SayOptions struct {
 	AllowInterruptions Toggle
 	// SkipHistory keeps the text out of the history and the agent's context.
 	SkipHistory bool
+	// Priority says which scheduled speech comes first.
+	Priority Priority
 }
 
 // RunOptions are the options of a run.
@@ -194,18 +197,4 @@ func OutputOf[T any]() *RunOutput {
 		matches: func(v any) bool { _, ok := v.(T); return ok },
 		name:    typeName[T](),
 	}
-}
-
-// A SpeechHandle is one turn of an agent: what it says, with the tool calls and the further replies that follow.
-// Methods are safe for concurrent use.
-type SpeechHandle struct {
-	id          string
-	c           *core
-	sp          *speech // owned by the loop
-	interrupted atomic.Bool
-	allow       atomic.Bool
-	steps       atomic.Int32
-	done        chan struct{}
-	err         error // set before done is closed
-	items       atomic.Pointer[[]ChatItem]
 }

@@ -25,6 +25,7 @@ type outcome struct {
 	replyRequired bool     // the model is to be asked for an answer
 	handoff       *Handoff // nil if the floor stays where it is
 	internal      error    // for the log; the model is not to see it
+	cancelled     bool     // the call was cancelled, and came to nothing else
 }
 
 // interpret returns what a call came to from what its function returned. It runs the MarshalJSON methods of the output,

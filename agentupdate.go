@@ -1,0 +1,234 @@
+package agents
+
+import (
+	"context"
+	"slices"
+)
+
+// instructionsID is the id of the system message that holds an agent's instructions.
+const instructionsID = "agent_instructions"
+
+// AgentOptions are what UpdateOptions can change of a running agent. Nil fields stay as they are.
+type AgentOptions struct {
+	LLM LLM // NoLLM for none
+	STT STT
+	TTS TTS
+	VAD VAD
+}
+
+// instructions returns the agent's instructions, or nil when it has none.
+func (a *Agent) instructions() *Instructions {
+	switch {
+	case a.InstructionsFor != nil:
+		return a.InstructionsFor
+	case a.Instructions != "":
+		return &Instructions{Common: a.Instructions}
+	}
+	return nil
+}
+
+// Context returns a copy of what the agent's model knows of the conversation: while the agent has the floor as it is
+// now, and afterwards as it was when the agent left. Before that it is the ChatContext it was made with.
+func (a *Agent) Context() *ChatContext {
+	if f := a.life.frame.Load(); f != nil {
+		var chat *ChatContext
+		f.c.read(func() {
+			if f.chat != nil {
+				chat = f.chat.Copy()
+			}
+		})
+		if chat != nil {
+			return chat
+		}
+	}
+	if left := a.life.left.Load(); left != nil {
+		return left.Copy()
+	}
+	return a.ChatContext.Copy()
+}
+
+// change applies a change on the loop of the agent's session, or here if it has none.
+func (a *Agent) change(ctx context.Context, running func(f *frame) error, resting func() error) error {
+	f := a.life.frame.Load()
+	if f == nil {
+		return resting()
+	}
+	var err error
+	if e := f.c.do(callerFrom(ctx), func() {
+		if f.phase == phaseGone || f.chat == nil {
+			err = resting()
+			return
+		}
+		err = running(f)
+		f.c.touch()
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
+// UpdateInstructions replaces the agent's instructions. If it has the floor, its next reply follows the new ones and
+// the change is recorded in the history. ctx is that of the hook or tool that calls it, or any other.
+func (a *Agent) UpdateInstructions(ctx context.Context, in *Instructions) error {
+	if in == nil {
+		in = &Instructions{}
+	}
+	return a.change(ctx, func(f *frame) error {
+		a.InstructionsFor, a.Instructions = in, ""
+		f.setInstructions(in)
+		f.recordUpdate(&AgentConfigUpdate{Instructions: in.For(f.modality)})
+		return nil
+	}, func() error {
+		a.InstructionsFor, a.Instructions = in, ""
+		return nil
+	})
+}
+
+// UpdateTools replaces the agent's tools. If it has the floor, the change is recorded in the history, unless the names
+// are the same, and calls of tools that are gone are dropped from what its model reads. Tools that clash are an error
+// and change nothing.
+func (a *Agent) UpdateTools(ctx context.Context, tools ...Tool) error {
+	if _, err := flattenTools(tools); err != nil {
+		return err
+	}
+	tools = slices.Clone(tools)
+	return a.change(ctx, func(f *frame) error {
+		old, before := f.offer, a.Tools
+		a.Tools = tools
+		if err := f.c.checkActivity(f.act); err != nil {
+			a.Tools = before
+			return err
+		}
+		if err := f.resolveTools(ownTools(f.act)); err != nil {
+			a.Tools = before
+			return err
+		}
+		added, removed := diffNames(old.names(), f.offer.names())
+		if len(added)+len(removed) > 0 {
+			f.recordUpdate(&AgentConfigUpdate{ToolsAdded: added, ToolsRemoved: removed})
+		}
+		f.chat = f.visible(f.chat)
+		return nil
+	}, func() error { a.Tools = tools; return nil })
+}
+
+// UpdateChatContext replaces what the agent's model knows of the conversation. Calls of tools that the agent does not
+// have are left out; its instructions stay. The history is not changed.
+func (a *Agent) UpdateChatContext(ctx context.Context, chat *ChatContext) error {
+	chat = chat.Copy()
+	return a.change(ctx, func(f *frame) error {
+		f.chat = f.visible(chat)
+		f.setInstructions(f.instructions)
+		return nil
+	}, func() error {
+		a.ChatContext = chat
+		a.life.left.Store(nil)
+		return nil
+	})
+}
+
+// UpdateOptions swaps models. A running agent uses them from its next request on.
+func (a *Agent) UpdateOptions(ctx context.Context, o AgentOptions) error {
+	set := func() error {
+		if o.LLM != nil {
+			a.LLM = o.LLM
+		}
+		if o.STT != nil {
+			a.STT = o.STT
+		}
+		if o.TTS != nil {
+			a.TTS = o.TTS
+		}
+		if o.VAD != nil {
+			a.VAD = o.VAD
+		}
+		return nil
+	}
+	return a.change(ctx, func(*frame) error { return set() }, set)
+}
+
+// resolveTools settles what the frame's model is offered: the session's tools, the agent's own, and, if any of them
+// can be cancelled, the tools to do so.
+func (f *frame) resolveTools(own []Tool) error {
+	sets := append(slices.Clone(f.c.sessionTools), own...)
+	offer, err := newToolContext(sets)
+	if slices.ContainsFunc(offer.flat, func(t Tool) bool {
+		ft, ok := t.(*FunctionTool)
+		return ok && ft.options.Cancellable
+	}) {
+		offer, err = newToolContext(append(sets, cancelTool, runningTool))
+	}
+	f.offer = offer
+	return err
+}
+
+// startContext is what the frame's model knows at first: what the agent left with, or was made with.
+func (f *frame) startContext() *ChatContext {
+	chat := f.agent.life.left.Load()
+	if chat == nil {
+		chat = f.agent.ChatContext
+	}
+	f.chat = f.visible(chat)
+	f.setInstructions(f.instructions)
+	return f.chat
+}
+
+// visible returns a copy of a context without the calls of tools that the frame's agent does not have, and without
+// handoffs, which are for the history.
+func (f *frame) visible(chat *ChatContext) *ChatContext {
+	return chat.CopyWith(CopyOptions{Tools: append([]Tool{}, f.offer.list()...), ExcludeHandoffs: true})
+}
+
+// setInstructions puts the instructions at the head of the frame's context.
+func (f *frame) setInstructions(in *Instructions) {
+	f.instructions = in
+	f.rendered = [2]*ChatMessage{}
+	if in != nil {
+		f.chat.setInstructions(f.instructionItem(f.modality))
+	}
+}
+
+// instructionItem returns the system message for a turn. It is the same item until the instructions change, so that
+// contexts need not be copied to hold it.
+func (f *frame) instructionItem(m Modality) *ChatMessage {
+	i := 0
+	if m == ModalityAudio {
+		i = 1
+	}
+	if f.rendered[i] == nil {
+		msg := &ChatMessage{Role: RoleSystem, Content: []Content{Text(f.instructions.For(m))}}
+		msg.ID, msg.CreatedAt = instructionsID, f.c.now()
+		f.rendered[i] = msg
+	}
+	return f.rendered[i]
+}
+
+// setInstructions replaces the system message that holds the instructions, or inserts it at the head.
+func (c *ChatContext) setInstructions(m *ChatMessage) {
+	if i := c.Index(instructionsID); i >= 0 {
+		if c.items[i] != ChatItem(m) {
+			c.own(0)
+			c.items[i] = m
+		}
+		return
+	}
+	c.own(1)
+	c.items = slices.Insert(c.items, 0, ChatItem(m))
+}
+
+// recordConfig records what the frame's model is told as its agent takes, or gets back, the floor.
+func (f *frame) recordConfig() {
+	u := &AgentConfigUpdate{ToolsAdded: f.offer.names()}
+	if f.instructions != nil {
+		u.Instructions = f.instructions.For(ModalityAudio)
+	}
+	if u.Instructions != "" || len(u.ToolsAdded) > 0 {
+		f.recordUpdate(u)
+	}
+}
+
+func (f *frame) recordUpdate(u *AgentConfigUpdate) {
+	u.ID, u.CreatedAt = f.c.newID("item"), f.c.now()
+	f.chat.Insert(u)
+	f.c.history.Insert(u)
+}

@@ -1,0 +1,624 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/parley-voice/agents/internal/order"
+)
+
+// The floor is a stack of frames. The top frame's activity speaks. Running a task pushes a frame, its end pops it and
+// the one below goes on where it stood; a handoff takes every frame off and puts one in their place.
+
+// A phase is how far a frame is through its life.
+type phase uint8
+
+const (
+	phaseSetup phase = iota // its toolsets are being set up
+	phaseActive
+	phaseExit   // OnExit runs; it can still speak, and OnExit can run tasks
+	phaseDrain  // what it began comes to its end
+	phaseFinish // its toolsets are being closed
+	phaseGone
+)
+
+// A frame is one stay of an activity on the floor.
+type frame struct {
+	c        *core
+	act      Activity
+	agent    *Agent
+	task     *taskCore // nil for a plain agent
+	id       string
+	phase    phase
+	covered  bool // a task's frame is on top
+	leaving  leaving
+	ctx      context.Context // of its hooks, tools and models
+	cancel   context.CancelCauseFunc
+	modality Modality
+
+	chat         *ChatContext
+	instructions *Instructions
+	offer        *toolContext
+	rendered     [2]*ChatMessage // the instructions, for text and for audio
+
+	queue      []*speech // scheduled, in the order they will play
+	current    *speech   // generating, or playing
+	background []*speech // played, with calls still running
+	calls      []*toolCall
+	deferred   []*deferred
+	delivering *speech // the reply to deferred results
+
+	hooks   []*hook
+	inline  []*push // tasks that wait for this frame to have the floor
+	pushing *push   // the first of them, waiting for speech to end
+	owner   *push   // who waits for this frame's task
+	drain   *timer
+}
+
+// leaving says why a frame is on its way out.
+type leaving uint8
+
+const (
+	staying  leaving = iota
+	popped           // its task is done
+	replaced         // by a handoff
+	closed           // with the session
+)
+
+// A caller is a hook or tool in whose name something is asked for.
+type caller struct {
+	f     *frame
+	hook  *hook
+	call  *toolCall
+	src   order.Source
+	ended atomic.Bool
+}
+
+type callerKey struct{}
+
+func callerFrom(ctx context.Context) *caller {
+	by, _ := ctx.Value(callerKey{}).(*caller)
+	return by
+}
+
+// live reports whether the hook or tool is still running.
+func (by *caller) live() bool { return by != nil && !by.ended.Load() }
+
+// A hook is a running OnEnter, OnExit or other hook.
+type hook struct {
+	name string
+	by   *caller
+	job  *job
+	run  *activeRun // the run that waits for it
+	// after, if set, is what follows once the hook has ended.
+	after func()
+}
+
+// A push is a task that wants the floor, on behalf of the hook or tool that runs it.
+type push struct {
+	by      *caller
+	task    *taskCore
+	act     Activity
+	seq     uint64 // speech scheduled later does not hold it up
+	granted *frame
+	held    *speech // whose interruption is held off meanwhile
+	done    chan struct{}
+	err     error // set before done is closed; nil means see the task
+}
+
+func (p *push) finish(err error) {
+	if p.held != nil {
+		p.held.release()
+		p.held = nil
+	}
+	p.err = err
+	close(p.done)
+}
+
+// agentLife is what an agent knows of its stays on the floor.
+type agentLife struct {
+	frame atomic.Pointer[frame] // the current stay
+	left  atomic.Pointer[ChatContext]
+}
+
+func (c *core) top() *frame {
+	if len(c.stack) == 0 {
+		return nil
+	}
+	return c.stack[len(c.stack)-1]
+}
+
+func isNilActivity(a Activity) bool { return a == nil || a.persona() == nil }
+
+// checkActivity finds what keeps an activity from taking the floor.
+func (c *core) checkActivity(a Activity) error {
+	if isNilActivity(a) {
+		return errors.New("agents: no activity to hand over to")
+	}
+	agent := a.persona()
+	tools, err := flattenTools(append(slices.Clone(c.sessionTools), ownTools(a)...))
+	if err != nil {
+		return fmt.Errorf("agents: %s: %w", activityID(a), err)
+	}
+	if err := checkUserData(activityID(a), tools, c.opts.UserData); err != nil {
+		return err
+	}
+	if f := agent.life.frame.Load(); f != nil && f.c != c {
+		return fmt.Errorf("%w: %s has the floor of another session", ErrAgentRunning, activityID(a))
+	}
+	if t := taskOf(a); t != nil && t.finished() {
+		return fmt.Errorf("%w: %s", ErrTaskUsed, activityID(a))
+	}
+	return nil
+}
+
+func activityID(a Activity) string {
+	if id := a.persona().ID; id != "" {
+		return id
+	}
+	if taskOf(a) != nil {
+		return "task"
+	}
+	return "agent"
+}
+
+// ownTools are the tools an activity brings itself.
+func ownTools(a Activity) []Tool {
+	if t, ok := a.(interface{ extraTools() []Tool }); ok {
+		return append(slices.Clone(a.persona().Tools), t.extraTools()...)
+	}
+	return a.persona().Tools
+}
+
+func (c *core) updateAgent(by *caller, to Activity) error {
+	var err error
+	if e := c.do(by, func() { err = c.requestHandoff(to) }); e != nil {
+		return e
+	}
+	return err
+}
+
+// requestHandoff queues a handoff, or says why it cannot be.
+func (c *core) requestHandoff(to Activity) error {
+	if err := c.checkHandoff(to); err != nil {
+		return err
+	}
+	c.handoffs = append(c.handoffs, to)
+	c.touch()
+	return nil
+}
+
+// stepFloor moves the top frame along.
+func (c *core) stepFloor() {
+	f := c.top()
+	if f == nil {
+		if c.closing == nil && len(c.handoffs) > 0 {
+			next := c.handoffs[0]
+			c.handoffs = c.handoffs[1:]
+			c.place(next, nil)
+		}
+		return
+	}
+	switch f.phase {
+	case phaseActive:
+		switch {
+		case c.closing != nil:
+			c.leave(f, closed)
+		case f.leaving != staying: // replaced while it was covered
+			c.leave(f, f.leaving)
+		case len(c.handoffs) > 0:
+			c.leave(f, replaced)
+		case f.owner != nil && f.task.finished():
+			c.leave(f, popped)
+		default:
+			c.stepPush(f)
+		}
+	case phaseExit:
+		if f.hookRunning("OnExit") {
+			c.stepPush(f)
+			return
+		}
+		f.phase = phaseDrain
+		f.refuseTasks(ErrHandedOff)
+		if f.leaving == closed && !c.closing.drain || f.leaving == replaced && f.covered {
+			f.dropSpeech()
+		}
+		c.touch()
+	case phaseDrain:
+		if f.quiet() {
+			c.finishFrame(f)
+		}
+	}
+}
+
+// stepPush gives the floor to the first task that waits for it, once what was scheduled before has been said.
+func (c *core) stepPush(f *frame) {
+	if f.pushing == nil {
+		if len(f.inline) == 0 {
+			return
+		}
+		f.pushing, f.inline = f.inline[0], f.inline[1:]
+		f.pushing.seq = c.seq
+	}
+	p := f.pushing
+	if !p.by.live() { // its hook or tool gave up
+		f.pushing = nil
+		p.finish(ErrNotActive)
+		c.touch()
+		return
+	}
+	if p.task.finished() { // completed, or cancelled, before it began
+		f.pushing = nil
+		p.finish(nil)
+		c.touch()
+		return
+	}
+	if f.current != nil || slices.ContainsFunc(f.queue, func(sp *speech) bool { return sp.seq <= p.seq }) {
+		return
+	}
+	if err := c.checkActivity(p.act); err != nil {
+		f.pushing = nil
+		p.finish(err)
+		c.touch()
+		return
+	}
+	f.pushing = nil
+	f.covered = true
+	c.place(p.act, p)
+}
+
+// requestPush asks for the floor for a task.
+func (c *core) requestPush(p *push) error {
+	by := p.by
+	f := by.f
+	switch {
+	case c.closing != nil:
+		return ErrSessionClosed
+	case !by.live() || f.phase == phaseGone:
+		return ErrNotActive
+	case f.leaving != staying && (by.hook == nil || by.hook.name != "OnExit"):
+		return ErrHandedOff
+	case by.call != nil && by.call.sp != nil && by.call.sp.isInterrupted():
+		return ErrInterrupted
+	}
+	if by.call != nil && by.call.sp != nil {
+		p.held = by.call.sp
+		p.held.hold()
+	}
+	f.inline = append(f.inline, p)
+	c.touch()
+	return nil
+}
+
+// refuseTasks turns away the tasks that wait for the floor.
+func (f *frame) refuseTasks(err error) {
+	if f.pushing != nil {
+		f.inline = append([]*push{f.pushing}, f.inline...)
+		f.pushing = nil
+	}
+	for _, p := range f.inline {
+		p.finish(err)
+	}
+	f.inline = nil
+}
+
+// place puts an activity on the floor.
+func (c *core) place(a Activity, owner *push) {
+	agent := a.persona()
+	f := &frame{c: c, act: a, agent: agent, task: taskOf(a), id: activityID(a), owner: owner, modality: ModalityText}
+	f.ctx, f.cancel = context.WithCancelCause(c.ctx)
+	if !agent.life.frame.CompareAndSwap(nil, f) {
+		// Its other stay began after the handoff was asked for.
+		err := fmt.Errorf("%w: %s", ErrAgentRunning, f.id)
+		f.cancel(err)
+		if owner != nil {
+			c.top().covered = false
+			owner.finish(err)
+		} else {
+			c.reportError("handoff", err, false)
+		}
+		c.touch()
+		return
+	}
+	if f.task != nil {
+		f.task.bind(f)
+	}
+	if owner != nil {
+		owner.granted = f
+	}
+	c.stack = append(c.stack, f)
+	var sets []*Toolset
+	if !c.setUp {
+		c.setUp = true
+		sets = toolsets(c.sessionTools)
+	}
+	sets = append(sets, toolsets(ownTools(a))...)
+	if !slices.ContainsFunc(sets, func(t *Toolset) bool { return t.Setup != nil }) {
+		c.enter(f)
+		return
+	}
+	j := &job{what: "toolset setup of " + f.id, src: c.newSource(order.Hook)}
+	j.end = func(err error) {
+		if err != nil {
+			c.reportError(j.what, err, false)
+		}
+		if f.phase == phaseSetup {
+			c.enter(f)
+		}
+	}
+	ctx := f.ctx
+	c.spawn(j, func() error {
+		var errs []error
+		for _, t := range sets {
+			if t.Setup == nil {
+				continue
+			}
+			if err := guard("toolset "+t.ID, func() error { return t.Setup(ctx, t) }); err != nil {
+				errs = append(errs, fmt.Errorf("toolset %s: %w", t.ID, err))
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// enter makes a frame active: its handoff and configuration are recorded and its OnEnter begins.
+func (c *core) enter(f *frame) {
+	f.phase = phaseActive
+	old := ""
+	if f.owner != nil {
+		old = f.owner.by.f.id
+	} else if c.last != nil {
+		old = c.last.id
+	}
+	f.instructions = f.agent.instructions()
+	if err := f.resolveTools(ownTools(f.act)); err != nil {
+		// Setup may have added tools that clash; the conversation goes on with what was there before.
+		c.reportError("tools of "+f.id, err, false)
+	}
+	f.chat = f.startContext()
+	c.recordHandoff(old, f.id)
+	f.recordConfig()
+	if f.task != nil && f.owner != nil {
+		c.emit(&TaskStarted{TaskID: f.id})
+	}
+	if c.agentState == AgentInitializing {
+		c.setAgentState(AgentListening)
+	}
+	if f.agent.OnEnter != nil {
+		f.startHook("OnEnter", f.ctx, f.agent.OnEnter)
+	}
+	c.touch()
+}
+
+// startHook runs a hook of the frame's agent.
+func (f *frame) startHook(name string, ctx context.Context, fn func(context.Context, *AgentSession) error) *hook {
+	c := f.c
+	h := &hook{name: name, run: c.openRun()}
+	h.by = &caller{f: f, hook: h, src: c.newSource(order.Hook)}
+	h.job = &job{what: name + " of " + f.id, src: h.by.src}
+	h.job.end = func(err error) {
+		h.by.ended.Store(true)
+		f.hooks = slices.DeleteFunc(f.hooks, func(x *hook) bool { return x == h })
+		if err != nil && !expectedAtClose(c, err) {
+			c.reportError(h.job.what, err, false)
+		}
+		if h.after != nil {
+			h.after()
+		}
+	}
+	f.hooks = append(f.hooks, h)
+	ctx = context.WithValue(ctx, callerKey{}, h.by)
+	s := &AgentSession{c: c, by: h.by}
+	c.spawn(h.job, func() error { return fn(ctx, s) })
+	return h
+}
+
+// expectedAtClose reports whether an error only says that the session, or the activity, is ending.
+func expectedAtClose(c *core, err error) bool {
+	return errors.Is(err, ErrSessionClosed) || errors.Is(err, ErrHandedOff) ||
+		c.closing != nil && errors.Is(err, context.Canceled)
+}
+
+func (f *frame) hookRunning(name string) bool {
+	return slices.ContainsFunc(f.hooks, func(h *hook) bool { return h.name == name })
+}
+
+// leave begins a frame's way out: OnExit, while it can still speak.
+func (c *core) leave(f *frame, why leaving) {
+	f.leaving = why
+	f.phase = phaseExit
+	f.refuseTasks(why.reason())
+	if f.owner != nil && why != popped {
+		f.task.fail(why.reason())
+	}
+	if why == closed && !c.closing.drain {
+		f.cancel(ErrSessionClosed)
+		f.dropSpeech()
+	}
+	for _, call := range f.calls {
+		if call.cancellable() {
+			call.stop()
+		}
+	}
+	f.drain = c.after(c.cfg.drain, func() { f.expire() })
+	if f.agent.OnExit != nil && !(c.closing != nil && c.closing.expired) {
+		ctx := context.WithoutCancel(f.ctx)
+		if c.closing != nil {
+			ctx = c.closing.ctx
+		}
+		f.startHook("OnExit", ctx, f.agent.OnExit)
+	}
+	c.touch()
+}
+
+func (l leaving) reason() error {
+	if l == closed {
+		return ErrSessionClosed
+	}
+	return ErrHandedOff
+}
+
+// expire ends the patience with a leaving frame: its contexts are cancelled, and after the grace period what still
+// runs is abandoned.
+func (f *frame) expire() {
+	if f.phase == phaseGone {
+		return
+	}
+	err := fmt.Errorf("%s did not finish in %v: %w", f.id, f.c.cfg.drain, f.leaving.reason())
+	f.cancel(err)
+	f.dropSpeech()
+	f.drain = f.c.after(f.c.cfg.grace, f.abandon)
+}
+
+// abandon gives up on everything of the frame that still runs.
+func (f *frame) abandon() {
+	for _, h := range slices.Clone(f.hooks) {
+		f.c.abandon(h.job)
+	}
+	for _, call := range slices.Clone(f.calls) {
+		if call.job != nil {
+			f.c.abandon(call.job)
+		}
+	}
+	f.dropSpeech()
+	f.c.touch()
+}
+
+// quiet reports whether nothing of the frame runs any more, except calls in the background.
+func (f *frame) quiet() bool {
+	if f.current != nil || len(f.queue) > 0 || len(f.background) > 0 || len(f.hooks) > 0 {
+		return false
+	}
+	waits := f.leaving == closed && f.c.closing != nil // a closing session waits for the background too
+	return !slices.ContainsFunc(f.calls, func(call *toolCall) bool { return waits || !call.detached })
+}
+
+// finishFrame closes the frame's toolsets and then takes it off the floor.
+func (c *core) finishFrame(f *frame) {
+	f.phase = phaseFinish
+	for _, call := range f.calls { // in the background, and they stay there
+		call.outlive()
+	}
+	f.calls = nil
+	c.orphanReplies = append(c.orphanReplies, f.outlivingReplies()...)
+	sets := toolsets(ownTools(f.act))
+	if !slices.ContainsFunc(sets, func(t *Toolset) bool { return t.Close != nil }) {
+		c.removeFrame(f)
+		return
+	}
+	j := &job{what: "toolset close of " + f.id, src: c.newSource(order.Hook)}
+	j.end = func(err error) {
+		if err != nil {
+			c.reportError(j.what, err, false)
+		}
+		c.removeFrame(f)
+	}
+	ctx := context.WithoutCancel(f.ctx)
+	c.spawn(j, func() error { return closeToolsets(ctx, sets) })
+}
+
+func closeToolsets(ctx context.Context, sets []*Toolset) error {
+	var errs []error
+	for _, t := range sets {
+		if t.Close == nil {
+			continue
+		}
+		if err := guard("toolset "+t.ID, func() error { return t.Close(ctx) }); err != nil {
+			errs = append(errs, fmt.Errorf("toolset %s: %w", t.ID, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// removeFrame takes the top frame off the floor, and gives the floor back, or on.
+func (c *core) removeFrame(f *frame) {
+	f.phase = phaseGone
+	c.unset(f.drain)
+	f.cancel(f.leaving.reason())
+	f.leaveContext(f.chat)
+	f.agent.life.frame.Store(nil)
+	c.stack = c.stack[:len(c.stack)-1]
+	c.touch()
+	if f.task != nil && f.owner != nil {
+		c.emit(&TaskEnded{TaskID: f.id, Err: f.task.failure()})
+	}
+	if f.owner == nil {
+		c.last = f
+		return
+	}
+	parent := c.top()
+	parent.covered = false
+	if f.leaving == replaced {
+		// The floor does not come back: the parent leaves too, with whatever the task's end makes of its tools.
+		c.last = f
+		parent.leaving = replaced
+		if parent.phase == phaseActive {
+			parent.dropSpeech()
+		}
+		f.owner.finish(nil)
+		return
+	}
+	parent.merge(f)
+	if c.closing == nil {
+		c.recordHandoff(f.id, parent.id)
+		parent.recordConfig()
+	}
+	parent.rewatch(f.owner)
+	f.owner.finish(nil)
+}
+
+// leaveContext stores the context that the agent comes back to.
+func (f *frame) leaveContext(chat *ChatContext) {
+	if chat != nil {
+		f.agent.life.left.Store(chat)
+	}
+}
+
+// merge adds to a parent's context what was said in its task.
+func (f *frame) merge(child *frame) {
+	f.chat.Merge(child.chat, MergeOptions{
+		ExcludeInstructions:  true,
+		ExcludeFunctionCalls: !child.task.keepCalls,
+	})
+}
+
+// rewatch makes the open run wait for what waited for a task.
+func (f *frame) rewatch(p *push) {
+	run := f.c.openRun()
+	if run == nil {
+		return
+	}
+	if p.by.call != nil && p.by.call.sp != nil {
+		p.by.call.sp.run = run
+		p.by.call.run = run
+	}
+	for _, h := range f.hooks {
+		h.run = run
+	}
+}
+
+func (c *core) recordHandoff(old, id string) {
+	h := &AgentHandoff{ItemMeta: ItemMeta{ID: c.newID("item"), CreatedAt: c.now()}, OldAgentID: old, NewAgentID: id}
+	c.history.Insert(h)
+	c.openRun().record(h)
+	c.emit(&ItemAdded{Item: h})
+}
+
+// floorMoves reports whether the floor is changing hands, so that what is asked for now is for whoever gets it.
+func (c *core) floorMoves() bool {
+	f := c.top()
+	return f == nil || f.phase != phaseActive || f.leaving != staying || len(c.handoffs) > 0 || f.pushing != nil || len(f.inline) > 0
+}
+
+func (c *core) currentActivity() Activity {
+	var a Activity
+	c.read(func() {
+		if f := c.top(); f != nil {
+			a = f.act
+		}
+	})
+	return a
+}

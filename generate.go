@@ -1,0 +1,591 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/parley-voice/agents/internal/order"
+)
+
+// A step is one reply of the model within a turn, or a text that is said, with the round of calls that follows it.
+type step struct {
+	c  *core
+	sp *speech
+
+	// the request
+	req    *ChatRequest
+	base   *ChatContext // the agent's context when the request was made
+	offer  *toolContext // what the model may call
+	choice *ToolChoice
+
+	// the stream
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	credits chan struct{} // bounds how far the stream is ahead of the loop
+	ended   bool          // nothing more comes, or nothing more is wanted
+	err     error
+	group   string // the id of the message, and what joins it with its calls
+	text    []string
+	size    int
+	wanted  []ToolCall
+	extra   map[string]any
+	sentAt  time.Time
+	ttft    time.Duration
+	usage   *LLMUsage
+
+	// playing it
+	began   bool // it is this speech's turn
+	beganAt time.Time
+	said    strings.Builder
+	node    *textPipe // into the agent's TranscriptionNode
+	noding  bool
+	played  bool
+
+	// the calls
+	calls  []*toolCall
+	queued []*toolCall // wait for MaxParallelTools
+	hooked bool        // OnToolsExecuted was asked
+}
+
+// prepareReply checks a reply's request and fills the speech with it.
+func (sp *speech) prepareReply(r Reply) error {
+	c := sp.c
+	if r.UserInput != "" && r.UserMessage != nil {
+		return errors.New("agents: Reply has both UserInput and UserMessage")
+	}
+	if r.Modality == "" {
+		r.Modality = ModalityText
+	}
+	if sp.by.live() && sp.by.call != nil && r.ToolChoice == nil {
+		r.ToolChoice = NoTools
+	}
+	switch {
+	case r.UserInput != "":
+		sp.user = &ChatMessage{Role: RoleUser, Content: []Content{Text(r.UserInput)}}
+	case r.UserMessage != nil:
+		m := *r.UserMessage
+		if m.Role == "" {
+			m.Role = RoleUser
+		}
+		sp.user = &m
+	}
+	if sp.user != nil {
+		if sp.user.ID == "" {
+			sp.user.ID = c.newID("item")
+		}
+		if sp.user.CreatedAt.IsZero() {
+			sp.user.CreatedAt = c.now()
+		}
+	}
+	sp.source, sp.reply, sp.priority = SpeechGenerateReply, r, r.Priority
+	sp.allow = sp.mayInterrupt(r.AllowInterruptions)
+	if sp.f != nil {
+		if _, err := sp.offer(); err != nil {
+			return err
+		}
+		if sp.f.llm() == nil {
+			return ErrNoLLM
+		}
+	}
+	return nil
+}
+
+// offer resolves the tools that the reply may use.
+func (sp *speech) offer() (*toolContext, error) {
+	offer := sp.f.offer
+	if sp.reply.Tools != nil {
+		var err error
+		if offer, err = offer.restrict(sp.reply.Tools); err != nil {
+			return nil, err
+		}
+	}
+	if h := sp.by; h.live() && h.hook != nil && h.hook.name == "OnEnter" && h.f == sp.f {
+		offer = offer.without(func(t *FunctionTool) bool { return t.options.IgnoreOnEnter })
+	}
+	if ch := sp.reply.ToolChoice; ch != nil && ch.mode == "function" && offer.lookup(ch.name) == nil {
+		return nil, fmt.Errorf("agents: ToolChoice wants %q, which is not on offer: %s", ch.name, strings.Join(offer.names(), ", "))
+	}
+	return offer, nil
+}
+
+// newReplyStep makes the first step of a reply, and sends its request.
+func (c *core) newReplyStep(sp *speech) (*step, error) {
+	f := sp.f
+	if f.llm() == nil {
+		return nil, ErrNoLLM
+	}
+	offer, err := sp.offer()
+	if err != nil {
+		return nil, err
+	}
+	st := &step{c: c, sp: sp, offer: offer, choice: sp.reply.ToolChoice, group: c.newID("item")}
+	st.base = f.chat.Copy()
+	chat := f.chat.Copy()
+	if sp.reply.ChatContext != nil {
+		chat = sp.reply.ChatContext.Copy()
+	}
+	if f.instructions != nil {
+		chat.setInstructions(f.instructionItem(sp.reply.Modality))
+	}
+	if sp.user != nil {
+		chat.Insert(sp.user)
+	}
+	if text := sp.reply.instructions(); text != "" {
+		m := &ChatMessage{Role: RoleSystem, Content: []Content{Text(text)}}
+		m.ID, m.CreatedAt = c.newID("item"), c.now()
+		chat.Insert(m)
+	}
+	st.send(chat)
+	return st, nil
+}
+
+func (r *Reply) instructions() string {
+	if r.InstructionsFor != nil {
+		return r.InstructionsFor.For(r.Modality)
+	}
+	return r.Instructions
+}
+
+// nextStep makes the step that answers a round of calls, on the same speech.
+func (c *core) nextStep(prev *step, choice *ToolChoice) *step {
+	sp, f := prev.sp, prev.sp.f
+	st := &step{c: c, sp: sp, choice: choice, group: c.newID("item")}
+	st.base = f.chat.Copy()
+	// What a node did to the last request stays; what has come to the agent's context since is added.
+	chat := withoutPending(prev.req.Context)
+	for _, it := range addedSince(f.chat, prev.base) {
+		if chat.Index(it.ItemID()) < 0 {
+			chat.Insert(it)
+		}
+	}
+	if f.instructions != nil && sp.reply.ChatContext == nil {
+		chat.setInstructions(f.instructionItem(sp.reply.Modality))
+	}
+	// What a node did to the tools stays too; if it made them clash, the first of each name counts.
+	st.offer, _ = newToolContext(prev.req.Tools)
+	st.send(chat)
+	return st
+}
+
+// addedSince returns the items of now that were not in before.
+func addedSince(now, before *ChatContext) []ChatItem {
+	i := 0
+	for i < len(now.items) && i < len(before.items) && now.items[i] == before.items[i] {
+		i++
+	}
+	if i == len(before.items) {
+		return now.items[i:]
+	}
+	old := make(map[ChatItem]struct{}, len(before.items)-i)
+	for _, it := range before.items[i:] {
+		old[it] = struct{}{}
+	}
+	var added []ChatItem
+	for _, it := range now.items[i:] {
+		if _, ok := old[it]; !ok {
+			added = append(added, it)
+		}
+	}
+	return added
+}
+
+// send begins the request to the model.
+func (st *step) send(chat *ChatContext) {
+	c, f := st.c, st.sp.f
+	c.injectPending(chat)
+	st.req = &ChatRequest{Context: chat, Tools: st.offer.list(), ToolChoice: st.choice}
+	st.sentAt = time.Now()
+	st.ttft = -1
+	st.open(f.ctx)
+
+	llm, conn := f.llm(), c.opts.LLMConn
+	src := st.c.newSource(order.Model)
+	next := func(ctx context.Context, req *ChatRequest) iter.Seq2[ChatChunk, error] {
+		return chatWithRetry(ctx, llm, *req, conn, func(err error, attempt int) {
+			c.queue.Post(src, func() { c.reportError("llm", err, true) })
+		})
+	}
+	req, ctx := st.req, st.ctx
+	stream := func(yield func(ChatChunk, error) bool) {
+		node := next(ctx, req)
+		if f.agent.LLMNode != nil {
+			node = f.agent.LLMNode(ctx, req, next)
+		}
+		if node == nil {
+			return
+		}
+		node(yield)
+	}
+	st.pumpFrom("LLM of "+f.id, stream, src)
+}
+
+// open prepares the stream's context.
+func (st *step) open(ctx context.Context) {
+	st.ctx, st.cancel = context.WithCancelCause(ctx)
+	st.credits = make(chan struct{}, maxStreamAhead)
+}
+
+func (st *step) pump(what string, stream iter.Seq2[ChatChunk, error], rank order.Rank) {
+	st.pumpFrom(what, stream, st.c.newSource(rank))
+}
+
+// pumpFrom reads a stream on a goroutine and posts what it yields.
+func (st *step) pumpFrom(what string, stream iter.Seq2[ChatChunk, error], src order.Source) {
+	c := st.c
+	j := &job{what: what, src: src, end: st.streamEnded}
+	ctx := st.ctx
+	c.spawn(j, func() error {
+		for chunk, err := range stream {
+			if err != nil {
+				return err
+			}
+			select {
+			case st.credits <- struct{}{}:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			if !c.queue.Post(src, func() { st.chunk(chunk) }) {
+				return ErrSessionClosed
+			}
+		}
+		return nil
+	})
+}
+
+// stop gives up on the stream; what it still yields is dropped.
+func (st *step) stop() {
+	if st.cancel != nil {
+		st.cancel(ErrInterrupted)
+	}
+	st.ended = true
+	st.text, st.wanted = nil, nil
+	if st.node != nil {
+		st.node.close()
+		st.noding = false
+	}
+}
+
+// chunk takes a piece of the model's answer.
+func (st *step) chunk(ch ChatChunk) {
+	<-st.credits
+	if ch.Usage != nil {
+		st.usage = ch.Usage
+	}
+	if st.ended {
+		return
+	}
+	if st.ttft < 0 && (ch.Text != "" || len(ch.Calls) > 0) {
+		st.ttft = time.Since(st.sentAt)
+	}
+	if ch.Extra != nil {
+		st.extra = ch.Extra
+	}
+	st.size += len(ch.Text)
+	if st.size > maxReplyBytes || len(st.calls)+len(st.wanted)+len(ch.Calls) > maxReplyCalls {
+		st.fail(fmt.Errorf("agents: the model's reply is larger than %d MiB or has more than %d calls",
+			maxReplyBytes>>20, maxReplyCalls))
+		return
+	}
+	if ch.Text != "" {
+		if st.began {
+			st.forward(ch.Text)
+		} else {
+			st.text = append(st.text, ch.Text)
+		}
+	}
+	for _, call := range ch.Calls {
+		if st.began {
+			st.dispatch(call)
+		} else {
+			st.wanted = append(st.wanted, call)
+		}
+	}
+}
+
+// fail ends the stream with an error of our own.
+func (st *step) fail(err error) {
+	st.cancel(err)
+	st.ended, st.err = true, err
+	st.c.modelFailed("llm", err)
+	st.flushNode()
+	st.checkPlayed()
+}
+
+// streamEnded is the end of the stream, which may be long after it was stopped.
+func (st *step) streamEnded(err error) {
+	c := st.c
+	if st.req != nil {
+		c.recordUsage(st, err)
+	}
+	st.cancel(nil)
+	if st.ended {
+		return
+	}
+	st.ended = true
+	if err != nil {
+		var pe *ProviderError
+		if !(errors.As(err, &pe) && pe.Status == StatusClientClosed) {
+			st.err = err
+			c.modelFailed("llm", err)
+		}
+	}
+	st.flushNode()
+	st.checkPlayed()
+}
+
+// authorise begins a speech whose turn it is.
+func (c *core) authorise(sp *speech) {
+	st := sp.step
+	st.began = true
+	st.beganAt = c.now()
+	if sp.source == SpeechGenerateReply {
+		c.setAgentState(AgentThinking)
+	}
+	if node := sp.f.agent.TranscriptionNode; node != nil && !(st.ended && len(st.text) == 0) {
+		st.startNode(node)
+	}
+	text, wanted := st.text, st.wanted
+	st.text, st.wanted = nil, nil
+	for _, t := range text {
+		st.forward(t)
+	}
+	for _, call := range wanted {
+		st.dispatch(call)
+	}
+	if st.ended {
+		st.flushNode()
+	}
+	st.checkPlayed()
+}
+
+// forward sends text on its way: through the agent's TranscriptionNode, if it has one, to whoever listens.
+func (st *step) forward(text string) {
+	if st.node != nil {
+		st.node.write(text)
+		return
+	}
+	st.output(text)
+}
+
+// output is text reaching the listener. There is no audio here, so that what was sent counts as heard.
+func (st *step) output(text string) {
+	c := st.c
+	c.setAgentState(AgentSpeaking)
+	st.said.WriteString(text)
+	c.emit(&AgentOutput{SpeechID: st.sp.h.id, Text: text})
+}
+
+// startNode runs the agent's TranscriptionNode beside the stream.
+func (st *step) startNode(node func(context.Context, iter.Seq[string]) iter.Seq[string]) {
+	c := st.c
+	ctx, cancel := context.WithCancelCause(st.sp.f.ctx)
+	st.node = newTextPipe(ctx, cancel)
+	st.noding = true
+	pipe := st.node
+	src := c.newSource(order.Model)
+	credits := make(chan struct{}, maxStreamAhead)
+	j := &job{what: "TranscriptionNode of " + st.sp.f.id, src: src}
+	j.end = func(err error) {
+		cancel(nil)
+		if err != nil && st.noding {
+			c.reportError(j.what, err, false)
+		}
+		if st.noding {
+			st.noding = false
+			st.checkPlayed()
+		}
+	}
+	c.spawn(j, func() error {
+		out := node(ctx, pipe.read)
+		if out == nil {
+			return nil
+		}
+		for text := range out {
+			select {
+			case credits <- struct{}{}:
+			case <-ctx.Done():
+				return nil
+			}
+			c.queue.Post(src, func() {
+				<-credits
+				if st.noding {
+					st.output(text)
+				}
+			})
+		}
+		return nil
+	})
+}
+
+func (st *step) flushNode() {
+	if st.node != nil {
+		st.node.end()
+	}
+}
+
+// checkPlayed finishes the step's playout when everything has been said.
+func (st *step) checkPlayed() {
+	if st.began && st.ended && !st.noding && !st.played {
+		st.c.finishPlayout(st)
+	}
+}
+
+// finishPlayout records what was said. The next speech may begin, while calls of this one still run.
+func (c *core) finishPlayout(st *step) {
+	sp, f := st.sp, st.sp.f
+	st.played = true
+	c.touch()
+	if st.said.Len() > 0 {
+		m := &ChatMessage{Role: RoleAssistant, Content: []Content{Text(st.said.String())}}
+		m.ID, m.CreatedAt = st.group, st.beganAt
+		m.Interrupted = sp.isInterrupted()
+		m.Extra = st.extra
+		m.Metrics.LLMTTFT = max(st.ttft, 0)
+		c.emit(&AgentOutput{SpeechID: sp.h.id, Final: true})
+		if sp.source == SpeechGenerateReply || !sp.say.SkipHistory {
+			f.chat.Insert(m)
+			c.history.Insert(m)
+			sp.h.add(m)
+			sp.record(m)
+			c.emit(&ItemAdded{Item: m})
+		}
+	}
+	if st.err != nil && sp.err == nil {
+		sp.err = st.err
+	}
+	if f.current == sp {
+		f.current = nil
+		c.lastSpeechEnd = time.Now()
+	}
+	if len(st.calls) == 0 {
+		c.endSpeech(sp)
+		return
+	}
+	f.background = append(f.background, sp)
+	c.restState()
+	st.checkRound()
+}
+
+func (sp *speech) record(it ChatItem) {
+	if sp.run != nil {
+		sp.run.record(it)
+	}
+}
+
+// restState settles the agent's state when nobody speaks.
+func (c *core) restState() {
+	f := c.top()
+	if f == nil || f.current != nil || c.agentState == AgentInitializing {
+		return
+	}
+	if len(f.background) > 0 {
+		c.setAgentState(AgentThinking)
+	} else {
+		c.setAgentState(AgentListening)
+	}
+}
+
+// llm returns the model the frame's agent uses, or nil.
+func (f *frame) llm() LLM {
+	llm := f.agent.LLM
+	if llm == nil {
+		llm = f.c.opts.LLM
+	}
+	if llm == NoLLM {
+		return nil
+	}
+	return llm
+}
+
+// withoutPending returns a copy of the context without the stand-ins for running calls.
+func withoutPending(c *ChatContext) *ChatContext {
+	pending := func(it ChatItem) bool {
+		switch it := it.(type) {
+		case *FunctionCall:
+			return it.pending
+		case *FunctionCallOutput:
+			return it.pending
+		}
+		return false
+	}
+	cp := c.Copy()
+	if slices.ContainsFunc(cp.items, pending) {
+		cp.own(0)
+		cp.items = slices.DeleteFunc(cp.items, pending)
+	}
+	return cp
+}
+
+// A textPipe carries text to a TranscriptionNode. It holds no more than a reply may be long.
+type textPipe struct {
+	mu     sync.Mutex
+	text   []string
+	over   bool
+	wake   chan struct{}
+	ctx    context.Context // of the node
+	cancel context.CancelCauseFunc
+}
+
+func newTextPipe(ctx context.Context, cancel context.CancelCauseFunc) *textPipe {
+	return &textPipe{wake: make(chan struct{}, 1), ctx: ctx, cancel: cancel}
+}
+
+func (p *textPipe) signal() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (p *textPipe) write(text string) {
+	p.mu.Lock()
+	p.text = append(p.text, text)
+	p.mu.Unlock()
+	p.signal()
+}
+
+// end says that no more text comes.
+func (p *textPipe) end() {
+	p.mu.Lock()
+	p.over = true
+	p.mu.Unlock()
+	p.signal()
+}
+
+// close also cancels the reader.
+func (p *textPipe) close() {
+	p.cancel(ErrInterrupted)
+	p.end()
+}
+
+// read is the sequence that the node reads.
+func (p *textPipe) read(yield func(string) bool) {
+	for {
+		p.mu.Lock()
+		text, over := p.text, p.over
+		p.text = nil
+		p.mu.Unlock()
+		for _, t := range text {
+			if !yield(t) {
+				return
+			}
+		}
+		if len(text) > 0 {
+			continue
+		}
+		if over {
+			return
+		}
+		select {
+		case <-p.wake:
+		case <-p.ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,433 @@
+package agents
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/parley-voice/agents/internal/order"
+)
+
+// A toolCall is one call from the moment the model asked for it until its output is recorded.
+type toolCall struct {
+	c    *core
+	f    *frame // the agent that the model called it for
+	sp   *speech
+	st   *step // nil once the call has gone on in the background
+	call *FunctionCall
+	tool *FunctionTool
+	in   any
+	key  string // what duplicates are compared by
+	by   *caller
+	job  *job
+	run  *activeRun
+
+	cancel     context.CancelCauseFunc
+	stopping   bool // it is being cancelled
+	background bool // its toolset lets it outlive a handoff
+	detached   bool // it went on in the background with Update
+	updates    int
+
+	out     *FunctionCallOutput
+	handoff Activity
+	reply   bool // the agent may answer before it hands over
+}
+
+// cancellable reports whether the call may be cancelled from outside.
+func (t *toolCall) cancellable() bool {
+	return t.tool != nil && t.tool.options.Cancellable && (t.sp == nil || t.sp.allow || t.sp.over || t.sp.holds > 0)
+}
+
+// stop cancels a running call. Its output then says so, unless the tool returns one all the same.
+func (t *toolCall) stop() {
+	if t.cancel != nil && !t.stopping {
+		t.stopping = true
+		t.cancel(context.Canceled)
+	}
+}
+
+// blocks reports whether the speech waits for this call.
+func (t *toolCall) blocks(sp *speech) bool { return t.sp == sp && t.st != nil && !sp.over }
+
+// dispatch takes a call from the model: it is run, or refused with an output that says why.
+func (st *step) dispatch(tc ToolCall) {
+	c, sp, f := st.c, st.sp, st.sp.f
+	if st.choice != nil && st.choice.mode == "none" {
+		c.log.Error("the model called a tool although it was told not to", "tool", tc.Name)
+		return
+	}
+	t := &toolCall{c: c, f: f, sp: sp, st: st, run: sp.run}
+	st.calls = append(st.calls, t)
+	t.call = &FunctionCall{CallID: tc.ID, Name: tc.Name, Arguments: "{}", GroupID: st.group, Extra: tc.Extra}
+	t.call.ID = st.group + "/fnc_" + strconv.Itoa(len(st.calls)-1)
+	if _, seen := c.callIDs[t.call.CallID]; seen || t.call.CallID == "" {
+		t.call.CallID = c.newID("call") // some models count their calls from zero in each reply
+	}
+	c.callIDs[t.call.CallID] = struct{}{}
+	c.touch()
+
+	t.tool = st.offer.lookup(tc.Name)
+	var prepErr error
+	var p prepared
+	if t.tool != nil {
+		p, prepErr = t.tool.prepare(tc.Arguments)
+		t.call.Arguments, t.in, t.key = p.canonical, p.in, p.key
+	} else if json.Valid([]byte(tc.Arguments)) && strings.HasPrefix(strings.TrimSpace(tc.Arguments), "{") {
+		t.call.Arguments = tc.Arguments
+	}
+	t.call.CreatedAt = c.now()
+	sp.record(t.call)
+	switch {
+	case t.tool == nil:
+		t.refuse(unknownToolOutput(tc.Name, st.offer.flat), true)
+	case prepErr != nil:
+		t.refuse(prepErr.Error(), true)
+	default:
+		if text, isError := f.duplicate(t, p.confirmed); text != "" {
+			t.refuse(text, isError)
+			return
+		}
+		limit := c.opts.MaxParallelTools
+		if limit > 0 && st.running() >= limit {
+			st.queued = append(st.queued, t)
+			return
+		}
+		t.start()
+	}
+}
+
+func (st *step) running() int {
+	n := 0
+	for _, t := range st.calls {
+		if t.job != nil && !t.job.over {
+			n++
+		}
+	}
+	return n
+}
+
+// refuse gives a call that does not run its output.
+func (t *toolCall) refuse(text string, isError bool) {
+	t.setOutput(outcome{output: text, isError: isError, replyRequired: true})
+	t.st.checkRound()
+}
+
+func (t *toolCall) setOutput(o outcome) {
+	t.out = &FunctionCallOutput{CallID: t.call.CallID, Name: t.call.Name, Output: o.output, IsError: o.isError, ReplyRequired: o.replyRequired}
+	t.out.ID, t.out.CreatedAt = t.c.newID("item"), t.c.now()
+}
+
+// start runs the tool on a goroutine of its own.
+func (t *toolCall) start() {
+	c, f := t.c, t.f
+	t.by = &caller{f: f, call: t, src: c.newSource(order.Tool)}
+	var ctx context.Context
+	if t.background = c.inBackgroundToolset(t.tool); t.background {
+		ctx, t.cancel = context.WithCancelCause(c.ctx)
+	} else {
+		ctx, t.cancel = context.WithCancelCause(f.ctx)
+	}
+	ctx = context.WithValue(ctx, callerKey{}, t.by)
+	t.job = &job{what: "tool " + t.tool.name, src: t.by.src}
+	var o outcome
+	t.job.end = func(err error) {
+		var gone *abandonedError
+		switch {
+		case errors.As(err, &gone): // the function may still be writing to o
+			t.ended(outcome{output: t.tool.name + " was given up: it did not return in time.", isError: true, replyRequired: true}, true)
+		case err != nil:
+			t.ended(failed(err), false)
+		default:
+			t.ended(o, false)
+		}
+	}
+	f.calls = append(f.calls, t)
+	c.running++
+	c.emit(&ToolStarted{Call: t.call})
+	run := &toolRun{userData: c.opts.UserData, t: t, session: &AgentSession{c: c, by: t.by}}
+	tool, in, args := t.tool, t.in, json.RawMessage(t.call.Arguments)
+	var stand func(context.Context, json.RawMessage) (any, error)
+	if c.mocks != nil {
+		stand = c.mocks.Lookup(f.id, tool.name)
+	}
+	c.spawn(t.job, func() error {
+		var out any
+		var err error
+		if stand != nil {
+			out, err = stand(ctx, args)
+		} else {
+			out, err = tool.invoke(ctx, run, in)
+		}
+		o = interpret(out, err)
+		o.cancelled = ctx.Err() != nil && (errors.Is(err, context.Canceled) || err == nil && o.output == "" && o.handoff == nil)
+		return nil
+	})
+}
+
+// ended is the end of the tool's function, or its abandonment.
+func (t *toolCall) ended(o outcome, abandoned bool) {
+	c, f := t.c, t.f
+	c.running--
+	t.by.ended.Store(true)
+	t.cancel(nil)
+	f.calls = slices.DeleteFunc(f.calls, func(x *toolCall) bool { return x == t })
+	c.detached = slices.DeleteFunc(c.detached, func(x *toolCall) bool { return x == t })
+	c.releaseHolds(t.by)
+	status := ToolDone
+	switch {
+	case t.stopping && o.cancelled && !abandoned:
+		o, status = outcome{}, ToolCancelled
+	case o.isError:
+		status = ToolFailed
+	}
+	if o.internal != nil {
+		c.reportError("tool "+t.tool.name, o.internal, false)
+	}
+	if o.handoff != nil {
+		o = t.takeHandoff(o)
+	}
+	c.restartAway()
+	if t.detached {
+		t.endedInBackground(o, status)
+		return
+	}
+	t.setOutput(o)
+	c.emit(&ToolEnded{ID: t.call.CallID, CallID: t.call.CallID, Name: t.call.Name, Message: o.output, Status: status})
+	t.st.startQueued()
+	t.st.checkRound()
+}
+
+// startQueued starts the next call that waited for MaxParallelTools. After an interruption none is started any more.
+func (st *step) startQueued() {
+	for len(st.queued) > 0 {
+		next := st.queued[0]
+		st.queued = st.queued[1:]
+		if !st.sp.isInterrupted() {
+			next.start()
+			return
+		}
+		next.setOutput(outcome{output: "Not run: the user interrupted.", isError: true})
+	}
+}
+
+// takeHandoff checks the handoff that a tool returned.
+func (t *toolCall) takeHandoff(o outcome) outcome {
+	if t.detached {
+		t.c.reportError("tool "+t.tool.name, errors.New("agents: a handoff cannot follow RunContext.Update"), false)
+		return outcome{output: internalErrorOutput, isError: true, replyRequired: true}
+	}
+	to := o.handoff.To
+	if err := t.c.checkHandoff(to); err != nil {
+		t.c.reportError("tool "+t.tool.name, err, false)
+		return outcome{output: "The handoff did not happen: " + err.Error(), isError: true, replyRequired: true}
+	}
+	t.handoff, t.reply = to, o.handoff.Reply
+	return o
+}
+
+// checkHandoff finds what keeps the floor from going to an activity.
+func (c *core) checkHandoff(to Activity) error {
+	if c.closing != nil {
+		return ErrSessionClosed
+	}
+	if err := c.checkActivity(to); err != nil {
+		return err
+	}
+	if f := to.persona().life.frame.Load(); f != nil && f != c.top() {
+		return fmt.Errorf("%w: %s waits to get the floor back", ErrAgentRunning, f.id)
+	}
+	return nil
+}
+
+// checkRound goes on when the model has finished and every call has its output.
+func (st *step) checkRound() {
+	if !st.played || len(st.queued) > 0 || st.hooked {
+		return
+	}
+	for _, t := range st.calls {
+		if t.out == nil {
+			return
+		}
+	}
+	st.hooked = true
+	st.c.roundDone(st)
+}
+
+// roundDone decides what follows from a round of calls, asks OnToolsExecuted, and then does it.
+func (c *core) roundDone(st *step) {
+	sp, f := st.sp, st.sp.f
+	e := &ToolsExecuted{}
+	var winner *toolCall
+	for _, t := range st.calls {
+		switch {
+		case t.handoff == nil:
+			e.Reply = e.Reply || t.out.ReplyRequired
+		case sp.isInterrupted():
+			t.rewrite("The handoff was interrupted by the user and did not happen.", false)
+		case f.leaving != staying:
+			t.rewrite("The handoff did not happen: the conversation already went on elsewhere.", false)
+		case winner == nil:
+			winner = t
+			e.Handoff = activityID(t.handoff)
+			e.Reply = e.Reply || t.reply
+		default:
+			t.rewrite(fmt.Sprintf("The handoff did not happen: %s, called in the same batch, handed over first.", winner.call.Name), false)
+		}
+	}
+	if sp.isInterrupted() || sp.silenced || sp.over || st.err != nil {
+		e.Reply = false
+		for _, t := range st.calls {
+			t.out.ReplyRequired = false
+		}
+	}
+	for _, t := range st.calls {
+		e.Calls = append(e.Calls, t.call)
+		e.Outputs = append(e.Outputs, t.out)
+	}
+	asked := *e // what the hook may change; the event is for everyone
+	c.emit(e)
+	if f.agent.OnToolsExecuted == nil || f.phase == phaseGone {
+		c.concludeRound(st, &asked, winner)
+		return
+	}
+	hook := f.agent.OnToolsExecuted
+	f.startHook("OnToolsExecuted", f.ctx, func(ctx context.Context, s *AgentSession) error {
+		return hook(ctx, s, &asked)
+	}).after = func() { c.concludeRound(st, &asked, winner) }
+}
+
+// rewrite makes a call's output say that its handoff did not happen.
+func (t *toolCall) rewrite(text string, reply bool) {
+	out := *t.out
+	out.Output, out.IsError, out.ReplyRequired = text, true, reply
+	t.out, t.handoff = &out, nil
+}
+
+// concludeRound records the calls and their outputs, hands over and has the model answer.
+func (c *core) concludeRound(st *step, e *ToolsExecuted, winner *toolCall) {
+	sp, f := st.sp, st.sp.f
+	if winner != nil && e.cancels.handoff {
+		winner.rewrite("The handoff was cancelled and did not happen.", !e.cancels.reply)
+		winner, e.Reply = nil, !e.cancels.reply
+	}
+	if winner != nil && sp.isInterrupted() {
+		winner.rewrite("The handoff was interrupted by the user and did not happen.", false)
+		winner = nil
+	}
+	if e.cancels.reply {
+		e.Reply = false
+	}
+	for _, t := range st.calls {
+		f.chat.Insert(t.call, t.out)
+		c.history.Insert(t.call, t.out)
+		sp.h.add(t.call, t.out)
+		sp.record(t.out)
+	}
+	last := sp.steps > c.cfg.maxToolSteps
+	if winner != nil {
+		if err := c.requestHandoff(winner.handoff); err != nil {
+			c.reportError("handoff", err, false)
+			winner = nil
+		}
+	}
+	c.touch()
+	if !e.Reply || sp.over || sp.isInterrupted() || sp.silenced || f.phase >= phaseFinish {
+		c.endSpeech(sp)
+		return
+	}
+	choice := Auto
+	if last || winner != nil || f.leaving != staying || st.choice != nil && st.choice.mode == "none" {
+		choice = NoTools
+	}
+	sp.steps++
+	sp.h.steps.Store(int32(sp.steps))
+	f.background = slices.DeleteFunc(f.background, func(x *speech) bool { return x == sp })
+	sp.step = nil
+	sp.begin = func() (*step, error) { return c.nextStep(st, choice), nil }
+	c.startStep(sp)
+	c.schedule(sp)
+}
+
+// inBackgroundToolset reports whether a tool belongs to a toolset of the session whose calls outlive handoffs.
+func (c *core) inBackgroundToolset(tool *FunctionTool) bool {
+	for _, ts := range toolsets(c.sessionTools) {
+		if ts.Background && slices.ContainsFunc(ts.Tools, func(x Tool) bool { return x == Tool(tool) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// duplicate applies the tool's policy for calls made while another is running. It returns the text that answers a call
+// which must not run, if any.
+func (f *frame) duplicate(t *toolCall, confirmed bool) (text string, isError bool) {
+	opts := t.tool.options
+	if opts.OnDuplicate == AllowDuplicate {
+		return "", false
+	}
+	var same []*toolCall
+	for _, other := range slices.Concat(f.calls, f.c.detached) {
+		if other.call.Name == t.call.Name && !other.stopping && (!opts.DuplicateByArguments || other.key == t.key) {
+			same = append(same, other)
+		}
+	}
+	if len(same) == 0 {
+		return "", false
+	}
+	ids := make([]string, len(same))
+	for i, other := range same {
+		ids[i] = other.call.CallID
+	}
+	templates := f.templates(t.tool)
+	switch {
+	case opts.OnDuplicate == RejectDuplicate:
+		return fill(templates.DuplicateReject, t.call, strings.Join(ids, ", ")), false
+	case opts.OnDuplicate == ConfirmDuplicate && !confirmed:
+		return fill(templates.DuplicateConfirm, t.call, strings.Join(ids, ", ")), false
+	case opts.OnDuplicate == ReplaceDuplicate:
+		for _, other := range same {
+			if !other.cancellable() {
+				return fill(templates.DuplicateReject, t.call, strings.Join(ids, ", ")), true
+			}
+		}
+		for _, other := range same {
+			other.stop()
+		}
+	}
+	return "", false
+}
+
+// injectPending shows the model the calls that are still running, so that it neither repeats them nor makes up their
+// results.
+func (c *core) injectPending(chat *ChatContext) {
+	for _, f := range c.stack {
+		for _, t := range f.calls {
+			t.injectPending(chat)
+		}
+	}
+	for _, t := range c.detached {
+		t.injectPending(chat)
+	}
+}
+
+func (t *toolCall) injectPending(chat *ChatContext) {
+	if chat.hasCall(t.call.CallID) {
+		return
+	}
+	call := *t.call
+	call.pending = true
+	out := &FunctionCallOutput{CallID: call.CallID, Name: call.Name, Output: "The call is still in progress. Its result will follow.", pending: true}
+	out.ID, out.CreatedAt = call.ID+"/pending", call.CreatedAt
+	chat.Insert(&call, out)
+}
+
+func (c *ChatContext) hasCall(callID string) bool {
+	return slices.ContainsFunc(c.items, func(it ChatItem) bool {
+		call, ok := it.(*FunctionCall)
+		return ok && call.CallID == callID
+	})
+}
