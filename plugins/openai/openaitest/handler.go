@@ -12,7 +12,9 @@ import (
 
 // ServeHTTP implements [http.Handler], so that the server can be part of another.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.handlers.Add(1)
+	if !s.begin() {
+		return
+	}
 	defer s.handlers.Done()
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
