@@ -32,6 +32,11 @@ type LLMUnderTest struct {
 type LLMFake interface {
 	// Received returns the requests so far, in the order they came.
 	Received() []ReceivedRequest
+}
+
+// An OpenCounter is an [LLMFake] that can tell whether the client leaves a stream that it does not read any more. Without
+// it, [TestLLM] sees only that no goroutine is left once the fake has been closed.
+type OpenCounter interface {
 	// Open returns how many answers have not come to their end, nor been given up because the client left.
 	Open() int
 }
