@@ -62,7 +62,6 @@ func Play(ctx context.Context, p Program, w io.Writer, pace Pace, look Look) err
 	return nil
 }
 
-
 // playStep plays the caller's part of a step.
 func playStep(ctx context.Context, s *agents.AgentSession, show *show, step Step, pace Pace) error {
 	switch {

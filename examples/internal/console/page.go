@@ -118,13 +118,6 @@ func (p *page) rule(text string) {
 	p.flush()
 }
 
-// blank writes an empty line.
-func (p *page) blank() {
-	p.end()
-	p.buf.WriteByte('\n')
-	p.flush()
-}
-
 // layWord puts the word on this line, or the next.
 func (p *page) layWord() {
 	for len(p.word) > 0 {
