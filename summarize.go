@@ -95,7 +95,7 @@ func summarySource(head []ChatItem) (source string, kept []ChatItem) {
 	for _, it := range head {
 		switch it := it.(type) {
 		case *ChatMessage:
-			text := strings.TrimSpace(it.Text())
+			text := strings.TrimSpace(spokenText(it))
 			switch {
 			case it.isInstruction():
 				kept = append(kept, it)

@@ -174,6 +174,21 @@ func TestSummarizeKeepsOpenCalls(t *testing.T) {
 	require.Equal(t, []string{"u2", "output", "a2"}, got[3:])
 }
 
+func TestSummarizeHearsAudio(t *testing.T) {
+	c := NewChatContext(
+		&ChatMessage{Role: RoleUser, Content: []Content{&Audio{Transcript: "my name is Ada"}}},
+		&ChatMessage{Role: RoleAssistant, Content: []Content{Text(" ")}},
+	)
+	var source string
+	llm := chatFunc(func(_ context.Context, req ChatRequest) (string, error) {
+		source = req.Context.At(-1).(*ChatMessage).Text()
+		return "Ada", nil
+	})
+	require.NoError(t, c.Summarize(t.Context(), llm, 0))
+	require.Equal(t, "<conversation>\n<user>\nmy name is Ada\n</user>\n</conversation>", source)
+	require.Equal(t, 1, c.Len())
+}
+
 func TestSummarizeFailure(t *testing.T) {
 	broken := errors.New("broken")
 	cancelled, cancel := context.WithCancelCause(t.Context())

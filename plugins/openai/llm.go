@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -78,6 +79,9 @@ type LLMOptions struct {
 func (o LLMOptions) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "openai.LLMOptions{Model: %q}", o.Model)
 }
+
+// LogValue implements [slog.LogValuer] as Format does.
+func (o LLMOptions) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(o)) }
 
 // An LLM is a language model behind the chat completions API. It implements [agents.LLM], [agents.ModelInfo] and
 // [agents.Prewarmer], and is safe for concurrent use.

@@ -12,7 +12,9 @@ import (
 
 // ServeHTTP implements [http.Handler], so that the server can be part of another.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.handlers.Add(1)
+	if !s.begin() {
+		return
+	}
 	defer s.handlers.Done()
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -156,11 +158,15 @@ func (p *player) stream() {
 	p.w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 	p.w.WriteHeader(http.StatusOK)
 	p.flush()
-	for i, event := range r.events(p.id, p.req.Chat.Model, p.req.Time.Unix(), p.req.Chat.IncludeUsage) {
+	events, failAt := r.events(p.id, p.req.Chat.Model, p.req.Time.Unix(), p.req.Chat.IncludeUsage)
+	if r.After != AtEnd {
+		failAt = r.After
+	}
+	for i, event := range events {
 		if i > 0 && !p.sleep(r.Pause) {
 			return
 		}
-		if i == r.After && p.fail(event) {
+		if i == failAt && p.fail(event) {
 			return
 		}
 		p.send("data: " + event + "\n\n")

@@ -2,6 +2,8 @@ package openaitest
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -25,14 +27,26 @@ type Reply struct {
 
 	// Fault is what goes wrong.
 	Fault Fault
-	// After is how many events are sent before Stall, Cut, TruncateJSON and ErrorEvent. With 0, Stall does not even
-	// send the header. The first event of an answer only names the role.
+	// After is how many events are sent before Stall, Cut, EndEarly, TruncateJSON and ErrorEvent, or AtEnd. With 0, Stall
+	// does not even send the header. The first event of an answer only names the role.
 	After int
 	// Status is for the HTTP status of an error instead of an answer, and RetryAfter for its header of that name.
 	Status     int
 	RetryAfter string
 	// Error is the error of Status or ErrorEvent. The default suits the status.
 	Error *APIError
+}
+
+// AtEnd, as Reply.After, is after all text and calls and before what ends the answer.
+const AtEnd = -1
+
+// Split cuts a text into pieces of n characters. JSON cannot carry half a character; Reply.Dribble cuts those too.
+func Split(s string, n int) []string {
+	var pieces []string
+	for c := range slices.Chunk([]rune(s), n) {
+		pieces = append(pieces, string(c))
+	}
+	return pieces
 }
 
 // A Fault is something that goes wrong.
@@ -58,9 +72,9 @@ type Call struct {
 	ID        string // left out if empty
 	Name      string
 	Arguments string
-	// Split cuts the arguments into pieces of that many bytes. With 0 the whole call is one event; OpenAI sends the
-	// name first and then the arguments in pieces, as with any other number.
-	Split int
+	// Pieces, if not nil, are sent in place of Arguments, an event each, after one with the name, as OpenAI does.
+	// Otherwise the whole call is one event. See Split.
+	Pieces []string
 	// Extra is sent as extra_content.
 	Extra map[string]any
 	// Index, if not nil, is sent in place of the call's place among the calls.
@@ -98,10 +112,10 @@ func defaultError(status int) *APIError {
 	return &APIError{Message: "The server had an error while processing your request. Sorry about that!", Type: "server_error"}
 }
 
-// events returns the data of the events of a reply, without [DONE], and how many of them are the model's.
-func (r *Reply) events(id, model string, created int64, withUsage bool) (events []string) {
+// events returns the data of the events of a reply, without [DONE], and how many of them come before its end.
+func (r *Reply) events(id, model string, created int64, withUsage bool) (events []string, body int) {
 	if r.Events != nil {
-		return r.Events
+		return r.Events, len(r.Events)
 	}
 	chunk := func(delta any, finish any) {
 		events = append(events, encode(map[string]any{
@@ -122,6 +136,7 @@ func (r *Reply) events(id, model string, created int64, withUsage bool) (events 
 			chunk(map[string]any{"tool_calls": []any{d}}, nil)
 		}
 	}
+	body = len(events)
 	if r.Fault != NoFinishReason {
 		chunk(map[string]any{}, r.finishReason())
 	}
@@ -130,7 +145,7 @@ func (r *Reply) events(id, model string, created int64, withUsage bool) (events 
 			"id": id, "object": "chat.completion.chunk", "created": created, "model": model, "choices": []any{}, "usage": r.usage(),
 		}))
 	}
-	return events
+	return events, body
 }
 
 // whole returns the answer to a request that does not ask for a stream.
@@ -143,7 +158,7 @@ func (r *Reply) whole(id, model string, created int64) string {
 	if len(r.Calls) > 0 {
 		var calls []any
 		for _, c := range r.Calls {
-			calls = append(calls, map[string]any{"id": c.ID, "type": "function", "function": map[string]any{"name": c.Name, "arguments": c.Arguments}})
+			calls = append(calls, map[string]any{"id": c.ID, "type": "function", "function": map[string]any{"name": c.Name, "arguments": c.Arguments + strings.Join(c.Pieces, "")}})
 		}
 		message["tool_calls"] = calls
 	}
@@ -186,16 +201,14 @@ func (c *Call) deltas(index int) []any {
 	if c.Extra != nil {
 		first["extra_content"] = c.Extra
 	}
-	if c.Split == 0 {
+	if c.Pieces == nil {
 		first["function"] = map[string]any{"name": c.Name, "arguments": c.Arguments}
 		return []any{first}
 	}
 	first["function"] = map[string]any{"name": c.Name, "arguments": ""}
 	deltas := []any{first}
-	for args := c.Arguments; args != ""; {
-		n := min(c.Split, len(args))
-		deltas = append(deltas, map[string]any{"index": index, "function": map[string]any{"arguments": args[:n]}})
-		args = args[n:]
+	for _, piece := range c.Pieces {
+		deltas = append(deltas, map[string]any{"index": index, "function": map[string]any{"arguments": piece}})
 	}
 	return deltas
 }

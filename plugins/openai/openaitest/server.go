@@ -40,7 +40,8 @@ type Server struct {
 	requests []*Request
 	down     bool
 	dials    int
-	handlers sync.WaitGroup
+	closed   bool
+	handlers sync.WaitGroup // nothing is added once closed
 }
 
 // A Request is a request that the server got. Its fields are not written to after the server has begun to answer.
@@ -163,10 +164,23 @@ func (s *Server) Dials() int {
 
 // Close ends the server, its connections and the replies that are being played, and waits for them.
 func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	_ = s.http.Close()
 	s.client.CloseIdleConnections()
 	<-s.served
 	s.handlers.Wait()
+}
+
+// begin counts a handler in, unless the server is closed.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.handlers.Add(1)
+	}
+	return !s.closed
 }
 
 // memListener is a listener on pipes.

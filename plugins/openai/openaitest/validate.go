@@ -19,6 +19,7 @@ type ChatRequest struct {
 	Temperature       *float64
 	Stream            bool
 	IncludeUsage      bool
+	ResponseSchema    json.RawMessage // of the response_format, or nil
 }
 
 // A Message is a message of a request.
@@ -48,6 +49,14 @@ type wireRequest struct {
 	StreamOptions *struct {
 		IncludeUsage bool `json:"include_usage"`
 	} `json:"stream_options"`
+	ResponseFormat *struct {
+		Type       string `json:"type"`
+		JSONSchema *struct {
+			Name   string          `json:"name"`
+			Schema json.RawMessage `json:"schema"`
+			Strict bool            `json:"strict"`
+		} `json:"json_schema"`
+	} `json:"response_format"`
 }
 
 type wireMessage struct {
@@ -107,7 +116,7 @@ func parseChat(body []byte) (*ChatRequest, *APIError) {
 	if w.StreamOptions != nil && !w.Stream {
 		return nil, invalid("stream_options", "", "The 'stream_options' parameter is only allowed when 'stream' is enabled.")
 	}
-	for _, check := range []func(*wireRequest, *ChatRequest) *APIError{parseMessages, parseTools, parseToolChoice, parseSampling} {
+	for _, check := range []func(*wireRequest, *ChatRequest) *APIError{parseMessages, parseTools, parseToolChoice, parseSampling, parseFormat} {
 		if err := check(&w, c); err != nil {
 			return nil, err
 		}
@@ -278,6 +287,27 @@ func parseSampling(w *wireRequest, c *ChatRequest) *APIError {
 			return invalid("temperature", "unsupported_value", "Unsupported value: 'temperature' does not support %v with this model. Only the default (1) value is supported.", *t)
 		}
 	}
+	return nil
+}
+
+func parseFormat(w *wireRequest, c *ChatRequest) *APIError {
+	f := w.ResponseFormat
+	if f == nil {
+		return nil
+	}
+	if !slices.Contains([]string{"text", "json_object", "json_schema"}, f.Type) {
+		return invalid("response_format.type", "invalid_value", "Invalid value: '%s'. Supported values are: 'json_object', 'json_schema', and 'text'.", f.Type)
+	}
+	if f.Type != "json_schema" {
+		return nil
+	}
+	if f.JSONSchema == nil || !functionName.MatchString(f.JSONSchema.Name) {
+		return invalid("response_format.json_schema.name", "missing_required_parameter", "Missing required parameter: 'response_format.json_schema.name'.")
+	}
+	if problem := checkSchema(f.JSONSchema.Schema, f.JSONSchema.Strict); problem != "" {
+		return invalid("response_format", "", "Invalid schema for response_format '%s': %s", f.JSONSchema.Name, problem)
+	}
+	c.ResponseSchema = f.JSONSchema.Schema
 	return nil
 }
 
