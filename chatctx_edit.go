@@ -178,20 +178,26 @@ type MergeOptions struct {
 // Merge adds the items of other whose ids are not in c yet, each at its place in time. Items that c has are not
 // updated.
 func (c *ChatContext) Merge(other *ChatContext, o MergeOptions) {
-	seen := make(map[string]bool, c.Len())
-	for _, it := range c.items {
-		seen[it.ItemID()] = true
-	}
 	added := other.CopyWith(CopyOptions{
 		ExcludeFunctionCalls: o.ExcludeFunctionCalls,
 		ExcludeInstructions:  o.ExcludeInstructions,
 		ExcludeConfigUpdates: o.ExcludeConfigUpdates,
 	}).Items()
+	// What is merged is usually short beside what it is merged into, so the set is of its ids.
+	fresh := make(map[string]bool, len(added))
+	for _, it := range added {
+		fresh[it.ItemID()] = true
+	}
+	for _, it := range c.items {
+		if id := it.ItemID(); fresh[id] {
+			fresh[id] = false
+		}
+	}
 	added = slices.DeleteFunc(added, func(it ChatItem) bool {
-		if seen[it.ItemID()] {
+		if !fresh[it.ItemID()] {
 			return true
 		}
-		seen[it.ItemID()] = true
+		fresh[it.ItemID()] = false
 		return false
 	})
 	if len(added) == 0 {

@@ -262,9 +262,9 @@ func (c *core) restartAway() {
 }
 
 func (c *core) recordUsage(st *step, err error) {
-	e := &LLMMetrics{SpeechID: st.sp.h.id, TTFT: st.ttft, Duration: time.Since(st.sentAt), Cancelled: st.ended}
-	if info, ok := st.sp.f.llm().(ModelInfo); ok {
-		e.Model, e.Provider = info.Model(), info.Provider()
+	e := &LLMMetrics{
+		SpeechID: st.sp.h.id, Provider: st.model.provider, Model: st.model.model,
+		TTFT: st.ttft, Duration: time.Since(st.sentAt), Cancelled: st.ended,
 	}
 	if st.usage != nil {
 		e.Usage = *st.usage

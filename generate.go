@@ -33,11 +33,12 @@ type step struct {
 	group   string // the id of the message, and what joins it with its calls
 	text    []string
 	size    int
-	wanted  []ToolCall
+	wanted  []*wantedCall
 	extra   map[string]any
 	sentAt  time.Time
 	ttft    time.Duration
 	usage   *LLMUsage
+	model   modelName
 
 	// playing it
 	began   bool // it is this speech's turn
@@ -221,9 +222,16 @@ func (st *step) send(chat *ChatContext) {
 			return
 		}
 		node(yield)
+		if info, ok := llm.(ModelInfo); ok { // read afterwards: a fallback says which model it was
+			name := modelName{info.Provider(), info.Model()}
+			c.queue.Post(src, func() { st.model = name })
+		}
 	}
 	st.pumpFrom("LLM of "+f.id, stream, src)
 }
+
+// A modelName says which model served a request.
+type modelName struct{ provider, model string }
 
 // open prepares the stream's context.
 func (st *step) open(ctx context.Context) {
@@ -239,18 +247,25 @@ func (st *step) pump(what string, stream iter.Seq2[ChatChunk, error], rank order
 func (st *step) pumpFrom(what string, stream iter.Seq2[ChatChunk, error], src order.Source) {
 	c := st.c
 	j := &job{what: what, src: src, end: st.streamEnded}
-	ctx := st.ctx
+	ctx, req, offer := st.ctx, st.req, st.offer
 	c.spawn(j, func() error {
 		for chunk, err := range stream {
 			if err != nil {
 				return err
+			}
+			var calls []*wantedCall
+			if len(chunk.Calls) > 0 && req != nil {
+				if !slices.Equal(req.Tools, offer.flat) { // a node changed what is on offer
+					offer, _ = newToolContext(slices.Clone(req.Tools))
+				}
+				calls = offer.prepare(chunk.Calls)
 			}
 			select {
 			case st.credits <- struct{}{}:
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
-			if !c.queue.Post(src, func() { st.chunk(chunk) }) {
+			if !c.queue.Post(src, func() { st.chunk(chunk, calls) }) {
 				return ErrSessionClosed
 			}
 		}
@@ -272,7 +287,7 @@ func (st *step) stop() {
 }
 
 // chunk takes a piece of the model's answer.
-func (st *step) chunk(ch ChatChunk) {
+func (st *step) chunk(ch ChatChunk, calls []*wantedCall) {
 	<-st.credits
 	if ch.Usage != nil {
 		st.usage = ch.Usage
@@ -280,14 +295,14 @@ func (st *step) chunk(ch ChatChunk) {
 	if st.ended {
 		return
 	}
-	if st.ttft < 0 && (ch.Text != "" || len(ch.Calls) > 0) {
+	if st.ttft < 0 && (ch.Text != "" || len(calls) > 0) {
 		st.ttft = time.Since(st.sentAt)
 	}
 	if ch.Extra != nil {
 		st.extra = ch.Extra
 	}
 	st.size += len(ch.Text)
-	if st.size > maxReplyBytes || len(st.calls)+len(st.wanted)+len(ch.Calls) > maxReplyCalls {
+	if st.size > maxReplyBytes || len(st.calls)+len(st.wanted)+len(calls) > maxReplyCalls {
 		st.fail(fmt.Errorf("agents: the model's reply is larger than %d MiB or has more than %d calls",
 			maxReplyBytes>>20, maxReplyCalls))
 		return
@@ -299,7 +314,7 @@ func (st *step) chunk(ch ChatChunk) {
 			st.text = append(st.text, ch.Text)
 		}
 	}
-	for _, call := range ch.Calls {
+	for _, call := range calls {
 		if st.began {
 			st.dispatch(call)
 		} else {

@@ -4,6 +4,7 @@ go 1.26
 
 require (
 	github.com/google/jsonschema-go v0.4.3
+	github.com/sashabaranov/go-openai v1.43.0
 	github.com/stretchr/testify v1.12.1
 )
 

@@ -354,12 +354,15 @@ type job struct {
 func (c *core) spawn(j *job, fn func() error) {
 	c.jobs[j] = struct{}{}
 	go func() {
-		err := guard(j.what, fn)
-		c.queue.Post(j.src, func() {
-			if !j.over {
-				c.endJob(j, err)
-			}
-		})
+		err := error(&exitedError{j.what})
+		defer func() { // also when fn ends the goroutine by runtime.Goexit
+			c.queue.Post(j.src, func() {
+				if !j.over {
+					c.endJob(j, err)
+				}
+			})
+		}()
+		err = guard(j.what, fn)
 	}()
 }
 
@@ -371,6 +374,11 @@ func (c *core) endJob(j *job, err error) {
 		j.end(err)
 	}
 }
+
+// An exitedError is the end of user code that ended its goroutine.
+type exitedError struct{ what string }
+
+func (e *exitedError) Error() string { return "agents: " + e.what + " called runtime.Goexit" }
 
 // An abandonedError is the end of user code that did not return in time.
 type abandonedError struct{ what string }
@@ -387,20 +395,14 @@ func (c *core) abandon(j *job) {
 	c.endJob(j, err)
 }
 
-// guard runs fn and turns a panic, or a goroutine that exits by itself, into an error.
+// guard runs fn and turns a panic into an error.
 func guard(what string, fn func() error) (err error) {
-	returned := false
 	defer func() {
-		if returned {
-			return
-		}
 		if v := recover(); v != nil {
 			err = &PanicError{Where: what, Value: v, Stack: debug.Stack()}
 		}
 	}()
-	err = fn()
-	returned = true
-	return err
+	return fn()
 }
 
 // ---- timers ----

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/parley-voice/agents/internal/jsontree"
 )
 
 // A toolContext is what a model is offered: tools, flattened, and found by name. It does not change.
@@ -25,6 +27,33 @@ func newToolContext(sets []Tool) (*toolContext, error) {
 		}
 	}
 	return o, err
+}
+
+// A wantedCall is a call that the model made, ready to run, or with why it cannot be.
+type wantedCall struct {
+	ToolCall
+	tool *FunctionTool // nil if there is none of that name
+	args prepared
+	err  error
+	text string // for the model, when tool is nil
+}
+
+// prepare makes calls ready to run. It takes the application's decoders, so it does not belong on the loop.
+func (o *toolContext) prepare(calls []ToolCall) []*wantedCall {
+	wanted := make([]*wantedCall, len(calls))
+	for i, tc := range calls {
+		w := &wantedCall{ToolCall: tc, tool: o.lookup(tc.Name), args: prepared{canonical: "{}"}}
+		if w.tool != nil {
+			w.args, w.err = w.tool.prepare(tc.Arguments)
+		} else {
+			w.text = unknownToolOutput(tc.Name, o.flat)
+			if args, err := parseArguments(tc.Arguments); err == nil {
+				w.args.canonical = string(jsontree.Append(nil, args))
+			}
+		}
+		wanted[i] = w
+	}
+	return wanted
 }
 
 func (o *toolContext) lookup(name string) *FunctionTool { return o.byName[name] }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/big"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +25,8 @@ import (
 // description, its enum tag lists the values it may have (for a slice, its elements), and its default tag is the value
 // it has when the model leaves it out: text for a string, JSON for anything else. A field is optional if it is a
 // pointer, has a default, or is marked omitempty or omitzero. Properties that are not fields are rejected.
-func schemaOf(t reflect.Type) (*jsontree.Object, error) {
+func schemaOf(in reflect.Type) (*jsontree.Object, error) {
+	t := in
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -32,7 +34,7 @@ func schemaOf(t reflect.Type) (*jsontree.Object, error) {
 	case t.Kind() == reflect.Struct:
 	case t.Kind() == reflect.Map && t.Key().Kind() == reflect.String:
 	default:
-		return nil, fmt.Errorf("its input is %s, and must be a struct, a pointer to a struct or a map[string]X", t)
+		return nil, fmt.Errorf("its input is %s, and must be a struct, a pointer to a struct or a map[string]X", in)
 	}
 	r := reflector{overrides: map[reflect.Type]*jsonschema.Schema{}}
 	if err := r.check(t, nil, ""); err != nil {
@@ -68,6 +70,9 @@ type reflector struct {
 	// overrides are the schemas of types whose JSON does not follow from their structure.
 	overrides map[reflect.Type]*jsonschema.Schema
 }
+
+// badDescription matches the jsonschema tags that the library rejects.
+var badDescription = regexp.MustCompile("^$|^[^ \t\n]*=")
 
 var (
 	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
@@ -171,6 +176,9 @@ func (r *reflector) checkFields(t reflect.Type, within []reflect.Type, path stri
 		names[p.name] = true
 		if p.quoted {
 			return fmt.Errorf("field %s: the json option string is not supported", field)
+		}
+		if tag, ok := f.Tag.Lookup("jsonschema"); ok && badDescription.MatchString(tag) {
+			return fmt.Errorf("field %s: its jsonschema tag %q must be a description that does not begin with WORD=", field, tag)
 		}
 		if err := r.check(f.Type, within, field); err != nil {
 			return err

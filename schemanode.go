@@ -35,8 +35,16 @@ type schemaNode struct {
 	allOf      []*schemaNode
 	ref        *schemaNode
 	inPlace    []*schemaNode // all that apply to the same value: anyOf, not, $ref and the like
-	fallback   any           // the default
+	limits     []limit
+	pattern    *regexp.Regexp // nil if there is none, or none that Go can match
+	fallback   any            // the default
 	hasDefault bool
+}
+
+// A limit is a keyword that compares a number, a length or a count, such as minLength.
+type limit struct {
+	keyword string
+	n       float64
 }
 
 type propertyNode struct {
@@ -133,6 +141,18 @@ func (c *schemaCompiler) node(schema any, path string) (*schemaNode, error) {
 		case "$ref":
 			if n.ref, err = c.ref(m.Value); err == nil {
 				n.inPlace = append(n.inPlace, n.ref)
+			}
+		case "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems":
+			var number json.Number
+			if number, ok = m.Value.(json.Number); ok {
+				l := limit{keyword: m.Name}
+				l.n, _ = number.Float64()
+				n.limits = append(n.limits, l)
+			}
+		case "pattern":
+			var text string
+			if text, ok = m.Value.(string); ok {
+				n.pattern, _ = regexp.Compile(text)
 			}
 		case "$dynamicRef", "$recursiveRef":
 			err = fail(errors.New(m.Name + " is not supported"))

@@ -94,14 +94,14 @@ func (c *strictener) schema(schema any, path string, depth int) (*jsontree.Objec
 	if c.size++; depth > jsontree.MaxDepth || c.size > maxStrictSize {
 		return nil, fmt.Errorf("%s: the schema does not end", path)
 	}
+	o, err := c.flatten(o, path, depth)
+	if err != nil {
+		return nil, err
+	}
 	for _, keyword := range strictRefuse {
 		if _, ok := o.Get(keyword); ok {
 			return nil, fmt.Errorf("%s uses %s", path, keyword)
 		}
-	}
-	o, err := c.flatten(o, path, depth)
-	if err != nil {
-		return nil, err
 	}
 	out := &jsontree.Object{}
 	for _, m := range o.Members() {
@@ -181,6 +181,9 @@ func (c *strictener) flatten(o *jsontree.Object, path string, depth int) (*jsont
 		}
 		merged := target.Clone()
 		for _, m := range o.Members() {
+			if _, both := target.Get(m.Name); both && !strictDrop[m.Name] && m.Name != "description" && m.Name != "type" {
+				return nil, fmt.Errorf("%s combines two schemas that both have %s", path, m.Name)
+			}
 			merged.Set(m.Name, m.Value)
 		}
 		o = merged

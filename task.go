@@ -3,7 +3,6 @@ package agents
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"sync"
 	"sync/atomic"
 )
@@ -171,21 +170,20 @@ func (t *taskCore) finish(err error, output any, store func()) error {
 	if f == nil {
 		return nil
 	}
-	if err != nil {
-		output = err
-	}
 	// The loop may be gone, and then nobody waits for this.
-	f.c.do(nil, func() { t.noticed(f, output) })
+	f.c.do(nil, func() { t.noticed(f, output, err) })
 	return nil
 }
 
-// noticed is the loop's side of a task's end.
-func (t *taskCore) noticed(f *frame, output any) {
+// noticed is the loop's side of a task's end. A result is the open run's output; an error is, of a task that nobody
+// waits for.
+func (t *taskCore) noticed(f *frame, output any, err error) {
 	t.settled = true
-	if f.owner == nil || output != nil {
-		if _, failed := output.(error); !failed || f.owner == nil {
-			f.c.openRun().setOutput(output)
-		}
+	switch {
+	case err == nil:
+		f.c.openRun().setOutput(output)
+	case f.owner == nil:
+		f.c.openRun().setOutput(err)
 	}
 	f.c.touch()
 }
@@ -259,5 +257,3 @@ func runTask(ctx context.Context, act Activity, t *taskCore) error {
 	}
 	return nil
 }
-
-func typeID[R any]() string { return reflect.TypeFor[R]().Name() }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 
 	"github.com/parley-voice/agents/internal/jsontree"
@@ -20,6 +21,8 @@ type prepared struct {
 	// key is the same for calls with the same arguments, however they are written and whether or not defaults are
 	// spelled out. A raw tool's defaults are not known to be meant, so there they make a difference.
 	key string
+	// internal is for the log: a panic of one of the application's decoders.
+	internal error
 }
 
 // maxUnwrap is how often arguments may be JSON within a JSON string.
@@ -49,13 +52,16 @@ func (t *FunctionTool) prepare(raw string) (prepared, error) {
 		return p, t.argumentError(problems...)
 	}
 	sorted := jsontree.AppendSorted(nil, args)
-	p.key = string(sorted)
+	text := sorted
 	if t.raw {
-		sorted = jsontree.Append(nil, args)
+		text = jsontree.Append(nil, args)
 	}
-	if p.in, err = t.decode(sorted); err != nil {
-		return p, t.argumentError(decodeProblem(err))
+	in, err := t.safeDecode(text)
+	if err != nil {
+		p.internal = asPanic(err)
+		return p, t.argumentError(t.decodeProblem(err, args))
 	}
+	p.in, p.key = in, string(sorted)
 	return p, nil
 }
 
@@ -94,12 +100,45 @@ func parseArguments(raw string) (*jsontree.Object, error) {
 	return nil, errors.New("the arguments could not be parsed as JSON: too many strings within strings")
 }
 
+// safeDecode decodes validated arguments. A panic of a decoder becomes a *PanicError.
+func (t *FunctionTool) safeDecode(text json.RawMessage) (in any, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			in, err = nil, &PanicError{Where: "arguments of tool " + t.name, Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return t.decode(text)
+}
+
 // decodeProblem says what kept arguments from being decoded although the schema allows them, such as a number too large
 // for its field, or a date that is none.
-func decodeProblem(err error) string {
+func (t *FunctionTool) decodeProblem(err error, args *jsontree.Object) string {
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) && wrong.Field != "" {
 		return fmt.Sprintf("field %s: %s does not fit", wrong.Field, wrong.Value)
 	}
-	return err.Error()
+	for _, m := range args.Members() { // the error does not say, so look for a field that fails on its own
+		one := &jsontree.Object{}
+		one.Set(m.Name, m.Value)
+		if _, fieldErr := t.safeDecode(jsontree.Append(nil, one)); fieldErr != nil {
+			return fmt.Sprintf("field %s: %s", m.Name, decodeText(fieldErr))
+		}
+	}
+	return decodeText(err)
+}
+
+func decodeText(err error) string {
+	if asPanic(err) != nil {
+		return "could not be decoded"
+	}
+	return clipText(err.Error(), 200)
+}
+
+// asPanic returns the error if it is a panic.
+func asPanic(err error) error {
+	var p *PanicError
+	if errors.As(err, &p) {
+		return p
+	}
+	return nil
 }

@@ -57,6 +57,8 @@ func (f *flattener) add(tools []Tool, of string, within []*Toolset) {
 				continue
 			}
 			f.one(t, t.ID, where)
+		default:
+			f.fail("%s is a %T, which is not a tool of this package", where, t)
 		}
 	}
 }

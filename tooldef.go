@@ -197,25 +197,12 @@ func runContext[D any](tr *toolRun) (*RunContext[D], error) {
 	return run, nil
 }
 
-// invoke calls the tool with decoded arguments and waits for it. The function runs on a goroutine of its own, so that
-// a panic, and runtime.Goexit, become an error.
-func (t *FunctionTool) invoke(ctx context.Context, tr *toolRun, in any) (any, error) {
-	type result struct {
-		out any
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		r := result{err: fmt.Errorf("agents: tool %s called runtime.Goexit", t.name)}
-		defer func() {
-			if v := recover(); v != nil {
-				r = result{err: &PanicError{Where: "tool " + t.name, Value: v, Stack: debug.Stack()}}
-			}
-			done <- r
-		}()
-		out, err := t.call(ctx, tr, in)
-		r = result{out, err}
+// invoke calls the tool with decoded arguments. A panic becomes an error; an exiting goroutine is the caller's to notice.
+func (t *FunctionTool) invoke(ctx context.Context, tr *toolRun, in any) (out any, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			out, err = nil, &PanicError{Where: "tool " + t.name, Value: v, Stack: debug.Stack()}
+		}
 	}()
-	r := <-done
-	return r.out, r.err
+	return t.call(ctx, tr, in)
 }

@@ -54,50 +54,43 @@ func (t *toolCall) stop() {
 func (t *toolCall) blocks(sp *speech) bool { return t.sp == sp && t.st != nil && !sp.over }
 
 // dispatch takes a call from the model: it is run, or refused with an output that says why.
-func (st *step) dispatch(tc ToolCall) {
+func (st *step) dispatch(w *wantedCall) {
 	c, sp, f := st.c, st.sp, st.sp.f
 	if st.choice != nil && st.choice.mode == "none" {
-		c.log.Error("the model called a tool although it was told not to", "tool", tc.Name)
+		c.log.Error("the model called a tool although it was told not to", "tool", w.Name)
 		return
 	}
-	t := &toolCall{c: c, f: f, sp: sp, st: st, run: sp.run}
-	st.calls = append(st.calls, t)
-	t.call = &FunctionCall{CallID: tc.ID, Name: tc.Name, Arguments: "{}", GroupID: st.group, Extra: tc.Extra}
-	t.call.ID = st.group + "/fnc_" + strconv.Itoa(len(st.calls)-1)
+	t := &toolCall{c: c, f: f, sp: sp, st: st, run: sp.run, tool: w.tool, in: w.args.in, key: w.args.key}
+	t.call = &FunctionCall{CallID: w.ID, Name: w.Name, Arguments: w.args.canonical, GroupID: st.group, Extra: w.Extra}
+	t.call.ID = st.group + "/fnc_" + strconv.Itoa(len(st.calls))
 	if _, seen := c.callIDs[t.call.CallID]; seen || t.call.CallID == "" {
 		t.call.CallID = c.newID("call") // some models count their calls from zero in each reply
 	}
 	c.callIDs[t.call.CallID] = struct{}{}
-	c.touch()
-
-	t.tool = st.offer.lookup(tc.Name)
-	var prepErr error
-	var p prepared
-	if t.tool != nil {
-		p, prepErr = t.tool.prepare(tc.Arguments)
-		t.call.Arguments, t.in, t.key = p.canonical, p.in, p.key
-	} else if json.Valid([]byte(tc.Arguments)) && strings.HasPrefix(strings.TrimSpace(tc.Arguments), "{") {
-		t.call.Arguments = tc.Arguments
-	}
 	t.call.CreatedAt = c.now()
+	st.calls = append(st.calls, t)
 	sp.record(t.call)
-	switch {
-	case t.tool == nil:
-		t.refuse(unknownToolOutput(tc.Name, st.offer.flat), true)
-	case prepErr != nil:
-		t.refuse(prepErr.Error(), true)
-	default:
-		if text, isError := f.duplicate(t, p.confirmed); text != "" {
-			t.refuse(text, isError)
-			return
-		}
-		limit := c.opts.MaxParallelTools
-		if limit > 0 && st.running() >= limit {
-			st.queued = append(st.queued, t)
-			return
-		}
-		t.start()
+	c.touch()
+	if w.args.internal != nil {
+		c.reportError("tool "+w.Name, w.args.internal, false)
 	}
+	switch {
+	case w.tool == nil:
+		t.refuse(w.text, true)
+		return
+	case w.err != nil:
+		t.refuse(w.err.Error(), true)
+		return
+	}
+	if text, isError := f.duplicate(t, w.args.confirmed); text != "" {
+		t.refuse(text, isError)
+		return
+	}
+	if limit := c.opts.MaxParallelTools; limit > 0 && st.running() >= limit {
+		st.queued = append(st.queued, t)
+		return
+	}
+	t.start()
 }
 
 func (st *step) running() int {
@@ -177,18 +170,18 @@ func (t *toolCall) ended(o outcome, abandoned bool) {
 	f.calls = slices.DeleteFunc(f.calls, func(x *toolCall) bool { return x == t })
 	c.detached = slices.DeleteFunc(c.detached, func(x *toolCall) bool { return x == t })
 	c.releaseHolds(t.by)
+	if o.internal != nil {
+		c.reportError("tool "+t.tool.name, o.internal, false)
+	}
+	if o.handoff != nil {
+		o = t.takeHandoff(o)
+	}
 	status := ToolDone
 	switch {
 	case t.stopping && o.cancelled && !abandoned:
 		o, status = outcome{}, ToolCancelled
 	case o.isError:
 		status = ToolFailed
-	}
-	if o.internal != nil {
-		c.reportError("tool "+t.tool.name, o.internal, false)
-	}
-	if o.handoff != nil {
-		o = t.takeHandoff(o)
 	}
 	c.restartAway()
 	if t.detached {
@@ -277,6 +270,9 @@ func (c *core) roundDone(st *step) {
 		default:
 			t.rewrite(fmt.Sprintf("The handoff did not happen: %s, called in the same batch, handed over first.", winner.call.Name), false)
 		}
+	}
+	if mutant == mutantCompletionOrder {
+		winner = lastToFinish(st.calls)
 	}
 	if sp.isInterrupted() || sp.silenced || sp.over || st.err != nil {
 		e.Reply = false

@@ -59,6 +59,9 @@ func interpret(out any, err error) outcome {
 
 // failed is the outcome of an error.
 func failed(err error) outcome {
+	if isNilPointer(err) {
+		return refused(internalErrorOutput, fmt.Errorf("agents: a tool returned a nil %T as its error", err))
+	}
 	if errors.Is(err, ErrStopResponse) {
 		return outcome{}
 	}
@@ -214,7 +217,10 @@ func render(v any) (text string, err error) {
 		return strings.ToValidUTF8(s, "\uFFFD"), nil
 	}
 	switch r := reflect.ValueOf(v); {
-	case r.Kind() == reflect.Slice && r.IsNil() && !isMarshaler(v) && r.Type().Elem().Kind() != reflect.Uint8:
+	case r.Kind() == reflect.Slice && r.IsNil() && !isMarshaler(v):
+		if r.Type().Elem().Kind() == reflect.Uint8 {
+			return "", nil // as that of an empty one
+		}
 		return "[]", nil
 	case r.Kind() == reflect.Map && r.IsNil() && !isMarshaler(v):
 		return "{}", nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/jsonschema-go/jsonschema"
 
@@ -14,8 +15,9 @@ import (
 )
 
 // normalise brings arguments into the form they are validated in: a null in place of an optional property that cannot
-// be null is left out, whole numbers written like 2.0 or 1e3 become integers where an integer is wanted, and, with
-// defaults, missing properties that have one get it.
+// be null is left out, or is the default if the property is required and has one, as in strict schemas; whole numbers
+// written like 2.0 or 1e3 become integers where an integer is wanted; and, with defaults, missing properties that have
+// one get it.
 func (n *schemaNode) normalise(v any, defaults bool) any {
 	switch v := v.(type) {
 	case *jsontree.Object:
@@ -41,15 +43,15 @@ func (n *schemaNode) normaliseObject(o *jsontree.Object, defaults bool) {
 	for s := range n.applying {
 		for _, p := range s.properties {
 			v, ok := o.Get(p.name)
-			if ok && v == nil && !slices.Contains(s.required, p.name) && !p.admitsNull() {
-				o.Delete(p.name)
-				ok = false
-			}
+			required := slices.Contains(s.required, p.name)
+			unset := ok && v == nil && (!required || p.hasDefault) && !p.admitsNull()
 			switch {
+			case p.hasDefault && (unset && required || defaults && (unset || !ok)):
+				o.Set(p.name, jsontree.Copy(p.fallback))
+			case unset:
+				o.Delete(p.name)
 			case ok:
 				o.Set(p.name, p.normalise(v, defaults))
-			case defaults && p.hasDefault:
-				o.Set(p.name, jsontree.Copy(p.fallback))
 			}
 		}
 		if s.additional == nil {
@@ -148,8 +150,8 @@ func (s *toolSchema) validate(args *jsontree.Object) []string {
 	if problems := s.root.explain(nil, args, ""); len(problems) > 0 {
 		return problems
 	}
-	text := strings.ReplaceAll(err.Error(), "validating root: ", "")
-	return []string{clipText(text, 300)}
+	text := strings.TrimPrefix(err.Error(), "validating root: ")
+	return []string{"the arguments do not match the schema: " + clipText(text, 300)}
 }
 
 // outOfRange finds numbers that no float64 can hold.
@@ -185,6 +187,7 @@ func (n *schemaNode) explain(problems []string, v any, path string) []string {
 	if n.enum != nil && !slices.ContainsFunc(n.enum, func(e any) bool { return sameValue(e, v) }) {
 		return append(problems, fmt.Sprintf("%s: must be %s, not %s", describeArgument(path), describeEnum(n.enum), quoteValue(v)))
 	}
+	problems = n.explainLimits(problems, v, path)
 	if len(n.anyOf) > 0 {
 		problems = n.explainUnion(problems, v, path)
 	}
@@ -197,6 +200,47 @@ func (n *schemaNode) explain(problems []string, v any, path string) []string {
 		}
 	case *jsontree.Object:
 		problems = n.explainObject(problems, v, path)
+	}
+	return problems
+}
+
+// explainLimits adds the limits that v breaks.
+func (n *schemaNode) explainLimits(problems []string, v any, path string) []string {
+	var number, length, count float64 = math.NaN(), math.NaN(), math.NaN() // a NaN breaks no limit
+	switch v := v.(type) {
+	case json.Number:
+		number, _ = v.Float64()
+	case string:
+		length = float64(utf8.RuneCountInString(v))
+		if n.pattern != nil && !n.pattern.MatchString(v) {
+			problems = append(problems, fmt.Sprintf("%s: must match %s", describeArgument(path), n.pattern))
+		}
+	case []any:
+		count = float64(len(v))
+	}
+	for _, l := range n.limits {
+		broken, text := false, ""
+		switch l.keyword {
+		case "minimum":
+			broken, text = number < l.n, "be at least %v"
+		case "maximum":
+			broken, text = number > l.n, "be at most %v"
+		case "exclusiveMinimum":
+			broken, text = number <= l.n, "be more than %v"
+		case "exclusiveMaximum":
+			broken, text = number >= l.n, "be less than %v"
+		case "minLength":
+			broken, text = length < l.n, "have at least %v characters"
+		case "maxLength":
+			broken, text = length > l.n, "have at most %v characters"
+		case "minItems":
+			broken, text = count < l.n, "have at least %v elements"
+		case "maxItems":
+			broken, text = count > l.n, "have at most %v elements"
+		}
+		if broken {
+			problems = append(problems, fmt.Sprintf("%s: must "+text, describeArgument(path), l.n))
+		}
 	}
 	return problems
 }

@@ -3,6 +3,7 @@ package agenttest
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,133 +12,148 @@ import (
 	"github.com/parley-voice/agents"
 )
 
-// An eventLog writes down a session's events as they come, in a form that is the same in every run.
+// An eventLog keeps a session's events as they come.
 type eventLog struct {
 	begin time.Time
 
 	mu     sync.Mutex
 	events []agents.Event
-	lines  []string
-	ids    map[string]string // what stands in the log for an id
-	counts map[string]int    // ids so far of each kind
 }
 
-func newEventLog() *eventLog {
-	return &eventLog{begin: time.Now(), ids: make(map[string]string), counts: make(map[string]int)}
-}
+func newEventLog() *eventLog { return &eventLog{begin: time.Now()} }
 
 func (l *eventLog) add(e agents.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.events = append(l.events, e)
-	l.lines = append(l.lines, fmt.Sprintf("%3d %8.3fs %s", e.Number(), e.Time().Sub(l.begin).Seconds(), l.render(e)))
-}
-
-func (l *eventLog) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.lines) == 0 {
-		return ""
-	}
-	return strings.Join(l.lines, "\n") + "\n"
 }
 
 func (l *eventLog) all() []agents.Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append([]agents.Event(nil), l.events...)
+	return slices.Clone(l.events)
+}
+
+// text writes the events down in a form that is the same in every run.
+func (l *eventLog) text() string {
+	r := renderer{begin: l.begin, ids: make(map[string]string), counts: make(map[string]int)}
+	b := &strings.Builder{}
+	for _, e := range l.all() {
+		fmt.Fprintf(b, "%3d %8.3fs %s\n", e.Number(), e.Time().Sub(l.begin).Seconds(), r.render(e))
+	}
+	return b.String()
+}
+
+// A renderer writes events down and remembers what it wrote for the ids in them.
+type renderer struct {
+	begin  time.Time
+	ids    map[string]string // what stands for an id
+	counts map[string]int    // ids so far of each kind
 }
 
 // render writes an event as its type and its fields that are not zero.
-func (l *eventLog) render(e agents.Event) string {
+func (r *renderer) render(e agents.Event) string {
 	v := reflect.ValueOf(e)
 	for v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
 	b := &strings.Builder{}
 	b.WriteString(v.Type().Name())
+	r.fields(b, " ", v)
+	return b.String()
+}
+
+func (r *renderer) fields(b *strings.Builder, sep string, v reflect.Value) {
+	before := ""
+	if sep == " " {
+		before = " "
+	}
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		if !f.IsExported() || f.Type == reflect.TypeFor[agents.EventMeta]() || v.Field(i).IsZero() {
 			continue
 		}
-		switch value := v.Field(i).Interface().(type) {
-		case agents.ChatItem:
-			fmt.Fprintf(b, " %s", l.item(value))
-		case []*agents.FunctionCall:
-			for _, call := range value {
-				fmt.Fprintf(b, " %s", l.item(call))
-			}
-		case []*agents.FunctionCallOutput:
-			for _, out := range value {
-				fmt.Fprintf(b, " %s", l.item(out))
-			}
-		case bool:
-			b.WriteString(" " + f.Name)
-		case string:
-			fmt.Fprintf(b, " %s=%s", f.Name, l.value(f.Name, value))
-		case []string:
-			fmt.Fprintf(b, " %s=", f.Name)
-			for j, s := range value {
-				if j > 0 {
-					b.WriteByte(',')
-				}
-				b.WriteString(l.value(f.Name, s))
-			}
-		case error:
-			fmt.Fprintf(b, " %s=%q", f.Name, value.Error())
-		case time.Time:
-			fmt.Fprintf(b, " %s=%.3fs", f.Name, value.Sub(l.begin).Seconds())
-		case *agents.SpeechHandle:
-			if h, ok := any(value).(interface{ ID() string }); ok {
-				fmt.Fprintf(b, " %s=%s", f.Name, l.id("speech", h.ID()))
-			}
-		default:
-			fmt.Fprintf(b, " %s=%+v", f.Name, value)
+		b.WriteString(before)
+		before = sep
+		b.WriteString(f.Name)
+		if f.Type.Kind() != reflect.Bool {
+			b.WriteByte('=')
+			r.field(b, f.Name, v.Field(i))
 		}
 	}
-	return b.String()
 }
 
-// item describes an item, with the stand-in of the call it belongs to.
-func (l *eventLog) item(item agents.ChatItem) string {
-	text := describe(item)
-	switch it := item.(type) {
+// field writes the value of a field.
+func (r *renderer) field(b *strings.Builder, name string, v reflect.Value) {
+	switch value := v.Interface().(type) {
 	case *agents.FunctionCall:
-		text += " call=" + l.id("call", it.CallID)
+		fmt.Fprintf(b, "%s:%s(%s)", r.id("call", value.CallID), value.Name, value.Arguments)
 	case *agents.FunctionCallOutput:
-		text += " call=" + l.id("call", it.CallID)
+		b.WriteString(r.id("call", value.CallID) + ":")
+		if value.IsError {
+			b.WriteString("error:")
+		}
+		b.WriteString(strconv.Quote(value.Output))
+	case agents.ChatItem:
+		b.WriteString(describe(value))
+	case *agents.SpeechHandle:
+		b.WriteString(r.id("speech", value.ID()))
+	case string:
+		b.WriteString(r.value(name, value))
+	case error:
+		b.WriteString(strconv.Quote(value.Error()))
+	case time.Time:
+		fmt.Fprintf(b, "%.3fs", value.Sub(r.begin).Seconds())
+	case fmt.Stringer:
+		b.WriteString(value.String())
+	default:
+		switch v.Kind() {
+		case reflect.Slice:
+			for i := range v.Len() {
+				if i > 0 {
+					b.WriteByte(',')
+				}
+				r.field(b, name, v.Index(i))
+			}
+		case reflect.Struct:
+			b.WriteByte('{')
+			r.fields(b, ",", v)
+			b.WriteByte('}')
+		default:
+			fmt.Fprintf(b, "%v", value)
+		}
 	}
-	return text
 }
 
 // value writes a string field. Those that hold made-up ids are given a stand-in.
-func (l *eventLog) value(field, s string) string {
+func (r *renderer) value(field, s string) string {
 	switch field {
 	case "SpeechID":
-		return l.id("speech", s)
+		return r.id("speech", s)
 	case "CallID", "ID", "IDs":
-		return l.id("call", s)
+		return r.id("call", s)
+	case "Source", "Kind", "Provider", "Model", "TaskID", "Handoff":
+		return s // names, which are easier to read without quotes
 	}
 	return strconv.Quote(s)
 }
 
 // id returns the stand-in for an id: its kind and the place of its first appearance. An id that extends another, like
 // that of a call's update, extends its stand-in.
-func (l *eventLog) id(kind, id string) string {
+func (r *renderer) id(kind, id string) string {
 	if id == "" {
 		return "none"
 	}
-	if known, ok := l.ids[id]; ok {
+	if known, ok := r.ids[id]; ok {
 		return known
 	}
-	for base, stand := range l.ids {
+	for base, stand := range r.ids {
 		if rest, ok := strings.CutPrefix(id, base+"_"); ok && (strings.HasPrefix(rest, "update") || rest == "final") {
 			return stand + "_" + rest
 		}
 	}
-	l.counts[kind]++
-	stand := fmt.Sprintf("%s#%d", kind, l.counts[kind])
-	l.ids[id] = stand
+	r.counts[kind]++
+	stand := fmt.Sprintf("%s#%d", kind, r.counts[kind])
+	r.ids[id] = stand
 	return stand
 }

@@ -166,8 +166,11 @@ func (s *Session) Agent() string {
 			return id.String()
 		}
 	}
-	if _, ok := activity.(*agents.Agent); ok {
+	switch activity.(type) {
+	case *agents.Agent:
 		return "agent"
+	case *agents.TaskGroup:
+		return "task_group"
 	}
 	return "task"
 }

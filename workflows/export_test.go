@@ -1,0 +1,3 @@
+package workflows
+
+var ParseEmail = parseEmail
