@@ -200,7 +200,7 @@ func (c *core) start(ctx context.Context, first Activity, io IO, capture bool) (
 	}
 	var run *activeRun
 	if capture {
-		run = newRun(nil)
+		run = newRun(c, nil)
 		c.run = run
 	}
 	up := make(chan error, 1)

@@ -194,7 +194,7 @@ type RunOutput struct {
 // OutputOf asks for a final output of type T.
 func OutputOf[T any]() *RunOutput {
 	return &RunOutput{
-		matches: func(v any) bool { _, ok := v.(T); return ok },
+		matches: func(v any) bool { _, ok := v.(T); return ok || v == nil && isInterface[T]() },
 		name:    typeName[T](),
 	}
 }
