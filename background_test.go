@@ -727,3 +727,24 @@ func TestBackgroundCallAcrossAHandoff(t *testing.T) {
 		})
 	}
 }
+
+// §4.9: a handoff cannot follow an update.
+func TestHandoffAfterAnUpdateIsAnError(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		b := &agents.Agent{ID: "b"}
+		a := &agents.Agent{ID: "a", Tools: []agents.Tool{act("move", func(ctx context.Context, run *agents.RunContext[any]) (any, error) {
+			return b, run.Update(ctx, "moving")
+		})}}
+		llm := agenttest.NewLLM(t, agenttest.OnUser("go").Call("move", `{}`),
+			agenttest.OnInstructions("REPLY-").Say("That failed."),
+			agenttest.OnOutput("move").Say("ok"))
+		s := agenttest.Start(t, agents.Options{LLM: llm, ToolTemplates: plain}, a)
+		s.User("go")
+		agenttest.Settle(t)
+		require.Equal(t, "a", s.Agent())
+		ends := eventsOf[*agents.ToolEnded](s)
+		require.Len(t, ends, 1)
+		require.Equal(t, agents.ToolFailed, ends[0].Status)
+		require.Len(t, eventsOf[*agents.ErrorOccurred](s), 1)
+	})
+}

@@ -282,6 +282,7 @@ func TestFalsyOutputs(t *testing.T) {
 	falsy(t, "")
 	falsy(t, []string(nil))
 	falsy[*int](t, nil)
+	falsy[any](t, nil)
 }
 
 func falsy[R any](t *testing.T, v R) {
@@ -354,5 +355,19 @@ func TestCommitUserTurnWithoutSTT(t *testing.T) {
 		require.Zero(t, time.Since(begin))
 		require.Empty(t, messagesOf(s.History()))
 		require.Empty(t, eventsOf[*agents.SpeechCreated](s))
+	})
+}
+
+// A run whose context ends is given up; what it began goes on, and the next run is free to begin.
+func TestRunThatIsGivenUp(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		llm := agenttest.NewLLM(t, agenttest.OnUser("slow").TTFT(10*time.Second).Say("Slow."), agenttest.OnUser("next").Say("Next."))
+		s := agenttest.Start(t, agents.Options{LLM: llm}, &agents.Agent{ID: "a"})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := s.Run(ctx, "slow")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		s.User("next").ContainsMessage("assistant").HasText("Next.")
+		require.Equal(t, "user: slow\nassistant: Slow.\nuser: next\nassistant: Next.\n", messagesOf(s.History()))
 	})
 }
