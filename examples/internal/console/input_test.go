@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"io"
 	"testing"
 	"time"
@@ -10,25 +11,24 @@ import (
 
 	"github.com/parley-voice/agents"
 	"github.com/parley-voice/agents/agenttest"
-
-	"context"
 )
 
 // typed converses with a user at a keyboard, and returns what was on the terminal.
 func typed(t *testing.T, p Program, llm agents.LLM, keys ...any) string {
 	var out screen
-	raw := 0
+	raw := false
 	k := &keyboard{
 		Terminal: term.NewTerminal(struct {
 			io.Reader
 			io.Writer
 		}{slowLines(keys...), &out}, prompt),
-		raw:  func() (func(), error) { raw++; return func() { raw-- }, nil },
+		out:  &out,
+		raw:  func() (func(), error) { raw = true; return func() { raw = false }, nil },
 		size: func() (int, int, error) { return 70, 20, nil },
 	}
 	k.show = newTalkShow(k, Look{Width: 70}, "the server")
 	require.NoError(t, converse(agenttest.Context(t), p, llm, k.show, k, nil))
-	require.Zero(t, raw, "the terminal was left raw")
+	require.False(t, raw, "the terminal was left raw")
 	return out.String()
 }
 
@@ -49,7 +49,8 @@ func TestKeyboardEditsAndRemembersLines(t *testing.T) {
 func TestCtrlCAtThePromptLeaves(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		_, llm := serve(t, says("Hello."))
-		typed(t, shop(), llm, time.Second, "half a li", "\x03")
+		out := typed(t, shop(), llm, time.Second, "half a li", "\x03")
+		require.Contains(t, out, "\r\n"+prompt+"half a li\n── what came of it ")
 	})
 }
 
