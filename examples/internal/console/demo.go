@@ -25,6 +25,7 @@ func Play(ctx context.Context, p Program, w io.Writer, pace Pace, look Look) err
 	out.line("", plain, p.About, dim)
 	model := newScripted(p.Demo, pace)
 	show := newShow(out, func(err error) string { return explain(err, "") })
+	show.silence = true
 	c, s := open(p, model, show)
 
 	run, err := s.StartRun(ctx, c.First, agents.IO{})

@@ -3,8 +3,10 @@ package console
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"golang.org/x/term"
 )
@@ -66,13 +68,23 @@ type keyboard struct {
 	*term.Terminal
 	raw  func() (restore func(), err error)
 	size func() (width, height int, err error)
-	show *show // set before the first line is read
+	out  io.Writer
+	over atomic.Bool // no more lines are read
+	show *show       // set before the first line is read
+}
+
+// Write writes above the line that is being edited, as long as there is one.
+func (k *keyboard) Write(p []byte) (int, error) {
+	if k.over.Load() {
+		return k.out.Write(p)
+	}
+	return k.Terminal.Write(p)
 }
 
 // newKeyboard returns the terminal that in and out are.
 func newKeyboard(in, out *os.File) *keyboard {
 	fd := int(in.Fd())
-	k := &keyboard{}
+	k := &keyboard{out: out}
 	k.Terminal = term.NewTerminal(struct {
 		io.Reader
 		io.Writer
@@ -109,5 +121,11 @@ func (k *keyboard) read(ctx context.Context) (string, error) {
 		}
 		lines <- lineOrError{line, err}
 	}()
-	return await(ctx, lines)
+	line, err := await(ctx, lines)
+	if err != nil {
+		k.over.Store(true)
+		restore()
+		fmt.Fprintln(k.out)
+	}
+	return line, err
 }

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/signal"
 	"syscall"
@@ -87,7 +88,10 @@ func talkOnTerminal(p Program, model string) error {
 	signal.Notify(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)
 
-	server := cmp.Or(os.Getenv("OPENAI_BASE_URL"), "OpenAI")
+	server := "OpenAI"
+	if u, err := url.Parse(os.Getenv("OPENAI_BASE_URL")); err == nil && u.Host != "" {
+		server = u.Host // the rest may hold a secret
+	}
 	look := look()
 	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
 		show := newTalkShow(os.Stdout, look, server)

@@ -17,6 +17,9 @@ func explain(err error, server string) string {
 	if !ok {
 		return sentence(strings.TrimPrefix(err.Error(), "agents: "))
 	}
+	for inner := pe; ok; inner, ok = errors.AsType[*agents.ProviderError](inner.Err) {
+		pe = inner // the one that says how many attempts there were does not say why they failed
+	}
 	if server == "" {
 		server = pe.Provider
 	}
@@ -27,12 +30,12 @@ func explain(err error, server string) string {
 		return sentence("Not found at " + server + "; check the model and OPENAI_BASE_URL" + because(pe.Message))
 	case pe.Status == 429:
 		return sentence("Too many requests, or no credit left, at " + server + because(pe.Message))
-	case pe.Message != "":
-		return sentence(pe.Message)
 	case errors.Is(err, agents.ErrTimeout):
 		return "There was no answer from " + server + " in time."
 	case errors.Is(err, agents.ErrConnection):
 		return "There is no connection to " + server + "; check the network and OPENAI_BASE_URL."
+	case pe.Message != "":
+		return sentence(pe.Message)
 	default:
 		return sentence(pe.Error())
 	}

@@ -16,13 +16,15 @@ type show struct {
 	mu      sync.Mutex
 	page    *page
 	echo    bool   // show the caller's lines, which are not on the screen yet
+	silence bool   // show that the caller is silent
 	floor   string // who has it
 	parents []string
 	styles  map[string]style
 	speech  string // the one whose text is being written
 	handoff *agents.AgentHandoff
 	ended   *agents.TaskEnded
-	told    map[string]bool // what was said to be wrong in this turn
+	told    map[string]bool       // what was said to be wrong in this turn
+	failure *agents.ProviderError // the one that was told last: its event may come after the end of the run
 	closed  bool
 
 	seen    map[string]bool // items and calls that were shown
@@ -58,7 +60,7 @@ func (s *show) event(e agents.Event) {
 			s.mark(out.CallID)
 		}
 	case *agents.UserStateChanged:
-		if e.New == agents.UserAway {
+		if e.New == agents.UserAway && s.silence {
 			s.note("(the caller has been silent for a while)")
 		}
 	case *agents.ErrorOccurred:
@@ -168,19 +170,23 @@ func (s *show) problem(e *agents.ErrorOccurred) {
 		return
 	}
 	text := s.explain(e.Err)
-	if e.Recoverable {
-		s.page.line("", plain, "(trying again: "+text+")", yellow)
+	if pe, ok := errors.AsType[*agents.ProviderError](e.Err); !ok {
+		text = e.Source + ": " + text
+	} else if pe == s.failure {
 		return
 	}
-	s.tell(text)
+	if e.Recoverable {
+		s.tell("", "(trying again: "+text+")", yellow)
+		return
+	}
+	s.tell("problem", text, red)
 }
 
-func (s *show) tell(text string) {
-	if s.told[text] {
-		return
+func (s *show) tell(label, text string, st style) {
+	if !s.told[text] {
+		s.told[text] = true
+		s.page.line(label, st, text, st)
 	}
-	s.told[text] = true
-	s.page.line("problem", red, text, red)
 }
 
 func (s *show) note(text string) { s.page.line("", plain, text, dim) }
@@ -208,7 +214,10 @@ func (s *show) failed(err error) {
 	if errors.Is(err, context.Canceled) || errors.Is(err, agents.ErrSessionClosed) {
 		return
 	}
-	s.with(func(*page) { s.tell(s.explain(err)) })
+	s.with(func(*page) {
+		s.failure, _ = errors.AsType[*agents.ProviderError](err)
+		s.tell("problem", s.explain(err), red)
+	})
 }
 
 // caughtUp waits until what happened in a run has been shown: events come later than the end of a run.

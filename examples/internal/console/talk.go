@@ -36,6 +36,9 @@ func converse(ctx context.Context, p Program, llm agents.LLM, show *show, in rea
 	if err != nil {
 		s.Close()
 		show.stop()
+		if t.quit || ctx.Err() != nil {
+			return nil
+		}
 		return errStart
 	}
 	endBeside := beside(ctx, c, s)
