@@ -113,7 +113,7 @@ func TestDateAndTimeOfBirth(t *testing.T) {
 }
 
 func TestDateAndTimeOfBirthAtOnce(t *testing.T) {
-	agenttest.Explore(t, 50, func(t *testing.T) {
+	agenttest.Explore(t, 20, func(t *testing.T) {
 		s := agenttest.Start(t, agents.Options{LLM: agenttest.NewLLM(t, asks(),
 			agenttest.OnUser("both").Call("update_dob", born).Call("update_time", `{"hour":16,"minute":5}`))}, withTime(workflows.Options{}))
 		agenttest.Settle(t)

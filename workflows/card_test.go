@@ -39,7 +39,7 @@ func startCard(t *testing.T, o workflows.Options, steps []agenttest.Step) (*agen
 }
 
 func TestCreditCardStepByStep(t *testing.T) {
-	agenttest.Explore(t, 50, func(t *testing.T) {
+	agenttest.Explore(t, 20, func(t *testing.T) {
 		s, llm := startCard(t, workflows.Options{}, cardScript())
 		for _, step := range []struct{ text, next string }{
 			{"number", "expiration_date"}, {"date", "security_code"}, {"code", "cardholder_name"}} {
@@ -87,15 +87,25 @@ func TestCreditCardStartsAgainFromTheFirstStep(t *testing.T) {
 				for _, text := range after {
 					s.User(text)
 				}
-				_, err := s.TryUser("another card")
-				require.NoError(t, err)
+				s.User("another card")
 				for i, text := range []string{"number", "date", "code"} {
 					require.Equal(t, []string{"card_number", "expiration_date", "security_code"}[i], s.Agent())
 					s.User(text)
 				}
 				require.Equal(t, wantCard, get[workflows.CreditCard](t, s, agents.ModalityText, "name"))
+				noFaults(t, s)
 			})
 		})
+	}
+}
+
+// noFaults fails the test if the session reported an error. What a user does is none.
+func noFaults(t *testing.T, s *agenttest.Session) {
+	t.Helper()
+	for _, e := range s.Recorded() {
+		if e, ok := e.(*agents.ErrorOccurred); ok {
+			t.Errorf("the session reported an error of %s: %v", e.Source, e.Err)
+		}
 	}
 }
 
@@ -168,6 +178,7 @@ func TestDeclinedCreditCardFailsTheTask(t *testing.T) {
 				require.ErrorAs(t, err, &told)
 				require.Contains(t, told.Message, "too risky")
 				require.Equal(t, "credit_card", s.Agent())
+				noFaults(t, s)
 			})
 		})
 	}
