@@ -64,7 +64,7 @@ func playOnTerminal(p Program, fast, keyed bool) error {
 	defer stop()
 	pace := HumanPace
 	if fast {
-		pace = Pace{}
+		pace = fastPace
 	}
 	err := Play(ctx, p, os.Stdout, pace, look())
 	if ctx.Err() != nil {
