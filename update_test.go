@@ -3,6 +3,7 @@ package agents_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -260,11 +261,18 @@ func TestUpdateAgentToItselfRestartsIt(t *testing.T) {
 // §5.2: several handoffs happen in the order they were asked for; the agents in between enter and exit.
 func TestSeveralUpdateAgentsHappenInOrder(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
+		var mu sync.Mutex // OnExit may run beside OnEnter
 		var seen []string
+		note := func(what string) func(context.Context, *agents.AgentSession) error {
+			return func(context.Context, *agents.AgentSession) error {
+				mu.Lock()
+				defer mu.Unlock()
+				seen = append(seen, what)
+				return nil
+			}
+		}
 		agent := func(id string) *agents.Agent {
-			return &agents.Agent{ID: id,
-				OnEnter: func(context.Context, *agents.AgentSession) error { seen = append(seen, id+" enters"); return nil },
-				OnExit:  func(context.Context, *agents.AgentSession) error { seen = append(seen, id+" exits"); return nil }}
+			return &agents.Agent{ID: id, OnEnter: note(id + " enters"), OnExit: note(id + " exits")}
 		}
 		s := agenttest.Start(t, agents.Options{}, agent("a"))
 		for _, id := range []string{"b", "c", "d"} {

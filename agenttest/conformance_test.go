@@ -176,7 +176,7 @@ func (m *memLLM) attempt(ctx context.Context, req agents.ChatRequest) iter.Seq2[
 			return
 		case Hang:
 			if m.fault == "hangs" {
-				time.Sleep(3 * cancelLimit)
+				<-time.After(3 * cancelLimit) // deaf to its context
 			}
 			if m.fault == "ends" {
 				return
