@@ -61,7 +61,7 @@ func (s *show) event(e agents.Event) {
 		}
 	case *agents.UserStateChanged:
 		if e.New == agents.UserAway && s.silence {
-			s.note("(the caller has been silent for a while)")
+			s.note("(the session counts the caller as away)")
 		}
 	case *agents.ErrorOccurred:
 		s.problem(e)
