@@ -46,7 +46,8 @@ type Agent struct {
 	// OnEnter runs each time the agent takes the floor by Start or a handoff, but not when it gets the floor back
 	// from a task. It may run tasks. Its error is reported as an event.
 	OnEnter func(ctx context.Context, s *AgentSession) error
-	// OnExit runs when the agent is about to leave the floor, while it can still speak. It may run tasks.
+	// OnExit runs when the agent is about to leave the floor, while it can still speak. It may run tasks. An OnEnter
+	// that has not returned by then runs beside it.
 	OnExit func(ctx context.Context, s *AgentSession) error
 	// OnUserTurnCompleted runs when the user's spoken turn is complete and before the reply. It may edit turn, which
 	// affects this reply only, and msg, which is kept. ErrStopResponse, or any other error, drops the turn.

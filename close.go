@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
-
-	"github.com/parley-voice/agents/internal/order"
 )
 
 // closing is a session on its way out. Frames leave the floor one after another, top first; the loop ends when the
@@ -23,6 +20,9 @@ type closing struct {
 	toolsets bool // the session's toolsets are being closed
 	finished bool // and were
 }
+
+// expired reports whether the grace period of a close is over, so that no user code is started any more.
+func (c *core) expired() bool { return c.closing != nil && c.closing.expired }
 
 // admits reports whether speech may still be made: by hooks and tools that a draining session waits for.
 func (cl *closing) admits(by *caller) bool {
@@ -51,6 +51,8 @@ func (c *core) beginClose(reason CloseReason, err error, drain bool) {
 	}
 	if !drain {
 		cl.deadline = c.after(c.cfg.grace, c.expireClose)
+		// OnExit hears of it a little before it is abandoned.
+		c.after(c.cfg.grace*9/10, cl.cancel)
 		for _, f := range c.stack {
 			f.cancel(ErrSessionClosed)
 			f.dropSpeech()
@@ -103,18 +105,10 @@ func (c *core) stepClose() {
 	if !cl.toolsets {
 		cl.toolsets = true
 		sets := toolsets(c.sessionTools)
-		if !c.setUp || cl.expired || !slices.ContainsFunc(sets, func(t *Toolset) bool { return t.Close != nil }) {
-			cl.finished = true
+		if c.setUp && slices.ContainsFunc(sets, func(t *Toolset) bool { return t.Close != nil }) {
+			c.spawnClose("close of the session's toolsets", sets, func() { cl.finished = true })
 		} else {
-			j := &job{what: "close of the session's toolsets", src: c.newSource(order.Hook)}
-			j.end = func(err error) {
-				if err != nil {
-					c.reportError(j.what, err, false)
-				}
-				cl.finished = true
-			}
-			ctx := cl.ctx
-			c.spawn(j, func() error { return closeToolsets(ctx, sets) })
+			cl.finished = true
 		}
 	}
 	if !cl.finished {
@@ -184,155 +178,5 @@ func (c *core) shutdown(ctx context.Context, by *caller) error {
 	case <-ctx.Done():
 		c.close(nil, CloseUserInitiated)
 		return context.Cause(ctx)
-	}
-}
-
-// ---- states, events and counters ----
-
-func (c *core) emit(e Event) { c.events.emit(e, time.Now().Round(0)) }
-
-func (c *core) reportError(source string, err error, recoverable bool) {
-	c.log.Error("agents: error", "source", source, "error", err, "recoverable", recoverable)
-	c.emit(&ErrorOccurred{Err: err, Source: source, Recoverable: recoverable})
-}
-
-// modelFailed counts a failure that retries did not mend, and closes the session when there are too many.
-func (c *core) modelFailed(source string, err error) {
-	c.reportError(source, err, false)
-	c.llmErrors++
-	if c.llmErrors > c.cfg.maxErrors && c.closing == nil {
-		c.beginClose(CloseError, err, false)
-	}
-}
-
-func (c *core) setAgentState(s AgentState) {
-	if c.agentState == s {
-		return
-	}
-	old := c.agentState
-	c.agentState = s
-	if s == AgentSpeaking {
-		c.llmErrors = 0
-	}
-	c.emit(&AgentStateChanged{Old: old, New: s})
-	c.touch()
-}
-
-func (c *core) setUserState(s UserState) {
-	if c.userState == s {
-		return
-	}
-	old := c.userState
-	c.userState = s
-	c.emit(&UserStateChanged{Old: old, New: s})
-	c.touch()
-}
-
-// userReturned notes that the user said or wrote something.
-func (c *core) userReturned() {
-	if c.userState == UserAway {
-		c.setUserState(UserListening)
-	}
-	c.restartAway()
-}
-
-// stepAway keeps the away timer running exactly while both sides are silent and no tool runs.
-func (c *core) stepAway() {
-	if c.cfg.awayTimeout == 0 || c.closing != nil {
-		return
-	}
-	quiet := c.userState == UserListening && c.agentState == AgentListening && c.running == 0
-	switch {
-	case quiet && c.away == nil:
-		c.away = c.after(c.cfg.awayTimeout, func() {
-			c.away = nil
-			c.setUserState(UserAway)
-		})
-	case !quiet && c.away != nil:
-		c.unset(c.away)
-		c.away = nil
-	}
-}
-
-// restartAway gives the user a full window again.
-func (c *core) restartAway() {
-	c.unset(c.away)
-	c.away = nil
-	c.touch()
-}
-
-func (c *core) recordUsage(st *step, err error) {
-	e := &LLMMetrics{
-		SpeechID: st.sp.h.id, Provider: st.model.provider, Model: st.model.model,
-		TTFT: st.ttft, Duration: time.Since(st.sentAt), Cancelled: st.ended,
-	}
-	if st.usage != nil {
-		e.Usage = *st.usage
-	}
-	if err == nil || st.ended {
-		c.emit(e)
-	}
-	if st.usage == nil {
-		return
-	}
-	i := slices.IndexFunc(c.usage, func(u ModelUsage) bool { return u.Provider == e.Provider && u.Model == e.Model })
-	if i < 0 {
-		i = len(c.usage)
-		c.usage = append(c.usage, ModelUsage{Kind: "llm", Provider: e.Provider, Model: e.Model})
-	}
-	u := &c.usage[i]
-	u.Requests++
-	u.LLM.PromptTokens += e.Usage.PromptTokens
-	u.LLM.CompletionTokens += e.Usage.CompletionTokens
-	u.LLM.CachedTokens += e.Usage.CachedTokens
-	u.LLM.CacheCreationTokens += e.Usage.CacheCreationTokens
-	u.LLM.ReasoningTokens += e.Usage.ReasoningTokens
-	u.LLM.TotalTokens += e.Usage.TotalTokens
-	c.emit(&UsageUpdated{Usage: slices.Clone(c.usage)})
-}
-
-func (c *core) historyCopy() *ChatContext {
-	var h *ChatContext
-	c.read(func() { h = c.history.Copy() })
-	return h
-}
-
-func (c *core) userStateNow() (s UserState)   { c.read(func() { s = c.userState }); return s }
-func (c *core) agentStateNow() (s AgentState) { c.read(func() { s = c.agentState }); return s }
-func (c *core) usageCopy() (u []ModelUsage) {
-	c.read(func() { u = slices.Clone(c.usage) })
-	return u
-}
-
-// commitUserTurn and clearUserTurn have nothing to end without an STT.
-func (c *core) commitUserTurn(context.Context) (string, error) {
-	return "", c.do(nil, func() {})
-}
-
-func (c *core) clearUserTurn() error { return c.do(nil, func() {}) }
-
-// captureText shows the agent's words on a text output.
-func (c *core) captureText(out TextOutput) func(Event) {
-	return func(e Event) {
-		if o, ok := e.(*AgentOutput); ok {
-			if o.Final {
-				out.Flush()
-			} else if err := out.Capture(c.ctx, o.Text); err != nil {
-				c.log.Error("agents: text output failed", "error", err)
-			}
-		}
-	}
-}
-
-func (c *core) prewarm() {
-	for _, m := range []any{c.opts.LLM, c.first.persona().LLM} {
-		if p, ok := m.(Prewarmer); ok {
-			c.spawn(&job{what: "prewarm", src: c.newSource(order.Model)}, func() error {
-				ctx, cancel := context.WithTimeout(c.ctx, 10*time.Second)
-				defer cancel()
-				p.Prewarm(ctx)
-				return nil
-			})
-		}
 	}
 }

@@ -63,7 +63,7 @@ type (
 		EventMeta
 		Old, New AgentState
 	}
-	// UserInputTranscribed: the user was heard to say something, or wrote it (then it is final at once).
+	// UserInputTranscribed: the user was heard to say something. What is not final may still change.
 	UserInputTranscribed struct {
 		EventMeta
 		Transcript string

@@ -16,7 +16,7 @@ import (
 
 // The invariants of DESIGN hold under every order in which messages of one instant can reach the loop. A leaked
 // goroutine fails the bubble by itself.
-const orderings = 2000
+var orderings = map[bool]int{false: 2000, true: 100}[raceDetector]
 
 func TestExploreNestedTasks(t *testing.T)        { agenttest.Explore(t, orderings, nestedTasks) }
 func TestExploreParallelTasks(t *testing.T)      { agenttest.Explore(t, orderings, parallelTasks) }

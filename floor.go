@@ -55,7 +55,10 @@ type frame struct {
 	inline  []*push // tasks that wait for this frame to have the floor
 	pushing *push   // the first of them, waiting for speech to end
 	owner   *push   // who waits for this frame's task
-	drain   *timer
+
+	chore      *job   // the setup, or the close, of its toolsets
+	drain      *timer // until what it began must have ended
+	exitCancel context.CancelCauseFunc
 }
 
 // leaving says why a frame is on its way out.
@@ -155,6 +158,15 @@ func (c *core) checkActivity(a Activity) error {
 	return nil
 }
 
+// ActivityID returns the id under which an activity appears in handoffs and events: the one it was given, or its
+// default.
+func ActivityID(a Activity) string {
+	if isNilActivity(a) {
+		return ""
+	}
+	return activityID(a)
+}
+
 func activityID(a Activity) string {
 	if id := a.persona().ID; id != "" {
 		return id
@@ -234,81 +246,16 @@ func (c *core) stepFloor() {
 	}
 }
 
-// stepPush gives the floor to the first task that waits for it, once what was scheduled before has been said.
-func (c *core) stepPush(f *frame) {
-	if f.pushing == nil {
-		if len(f.inline) == 0 {
-			return
-		}
-		f.pushing, f.inline = f.inline[0], f.inline[1:]
-		f.pushing.seq = c.seq
-	}
-	p := f.pushing
-	if !p.by.live() { // its hook or tool gave up
-		f.pushing = nil
-		p.finish(ErrNotActive)
-		c.touch()
-		return
-	}
-	if p.task.finished() { // completed, or cancelled, before it began
-		f.pushing = nil
-		p.finish(nil)
-		c.touch()
-		return
-	}
-	if f.current != nil || slices.ContainsFunc(f.queue, func(sp *speech) bool { return sp.seq <= p.seq }) {
-		return
-	}
-	if err := c.checkActivity(p.act); err != nil {
-		f.pushing = nil
-		p.finish(err)
-		c.touch()
-		return
-	}
-	f.pushing = nil
-	f.covered = true
-	c.place(p.act, p)
-}
-
-// requestPush asks for the floor for a task.
-func (c *core) requestPush(p *push) error {
-	by := p.by
-	f := by.f
-	switch {
-	case c.closing != nil:
-		return ErrSessionClosed
-	case !by.live() || f.phase == phaseGone:
-		return ErrNotActive
-	case f.leaving != staying && (by.hook == nil || by.hook.name != "OnExit"):
-		return ErrHandedOff
-	case by.call != nil && by.call.sp != nil && by.call.sp.isInterrupted():
-		return ErrInterrupted
-	}
-	if by.call != nil && by.call.sp != nil {
-		p.held = by.call.sp
-		p.held.hold()
-	}
-	f.inline = append(f.inline, p)
-	c.touch()
-	return nil
-}
-
-// refuseTasks turns away the tasks that wait for the floor.
-func (f *frame) refuseTasks(err error) {
-	if f.pushing != nil {
-		f.inline = append([]*push{f.pushing}, f.inline...)
-		f.pushing = nil
-	}
-	for _, p := range f.inline {
-		p.finish(err)
-	}
-	f.inline = nil
-}
-
 // place puts an activity on the floor.
 func (c *core) place(a Activity, owner *push) {
 	agent := a.persona()
 	f := &frame{c: c, act: a, agent: agent, task: taskOf(a), id: activityID(a), owner: owner, modality: ModalityText}
+	switch { // the conversation goes on as it was, spoken or written
+	case owner != nil:
+		f.modality = owner.by.f.modality
+	case c.last != nil:
+		f.modality = c.last.modality
+	}
 	f.ctx, f.cancel = context.WithCancelCause(c.ctx)
 	if !agent.life.frame.CompareAndSwap(nil, f) {
 		// Its other stay began after the handoff was asked for.
@@ -341,7 +288,10 @@ func (c *core) place(a Activity, owner *push) {
 		return
 	}
 	j := &job{what: "toolset setup of " + f.id, src: c.newSource(order.Hook)}
+	f.chore = j
+	f.drain = c.after(c.cfg.drain, f.expire)
 	j.end = func(err error) {
+		c.unset(f.drain)
 		if err != nil {
 			c.reportError(j.what, err, false)
 		}
@@ -424,180 +374,6 @@ func expectedAtClose(c *core, err error) bool {
 
 func (f *frame) hookRunning(name string) bool {
 	return slices.ContainsFunc(f.hooks, func(h *hook) bool { return h.name == name })
-}
-
-// leave begins a frame's way out: OnExit, while it can still speak.
-func (c *core) leave(f *frame, why leaving) {
-	f.leaving = why
-	f.phase = phaseExit
-	f.refuseTasks(why.reason())
-	if f.owner != nil && why != popped {
-		f.task.fail(why.reason())
-	}
-	if why == closed && !c.closing.drain {
-		f.cancel(ErrSessionClosed)
-		f.dropSpeech()
-	}
-	for _, call := range f.calls {
-		if call.cancellable() {
-			call.stop()
-		}
-	}
-	f.drain = c.after(c.cfg.drain, func() { f.expire() })
-	if f.agent.OnExit != nil && !(c.closing != nil && c.closing.expired) {
-		ctx := context.WithoutCancel(f.ctx)
-		if c.closing != nil {
-			ctx = c.closing.ctx
-		}
-		f.startHook("OnExit", ctx, f.agent.OnExit)
-	}
-	c.touch()
-}
-
-func (l leaving) reason() error {
-	if l == closed {
-		return ErrSessionClosed
-	}
-	return ErrHandedOff
-}
-
-// expire ends the patience with a leaving frame: its contexts are cancelled, and after the grace period what still
-// runs is abandoned.
-func (f *frame) expire() {
-	if f.phase == phaseGone {
-		return
-	}
-	err := fmt.Errorf("%s did not finish in %v: %w", f.id, f.c.cfg.drain, f.leaving.reason())
-	f.cancel(err)
-	f.dropSpeech()
-	f.drain = f.c.after(f.c.cfg.grace, f.abandon)
-}
-
-// abandon gives up on everything of the frame that still runs.
-func (f *frame) abandon() {
-	for _, h := range slices.Clone(f.hooks) {
-		f.c.abandon(h.job)
-	}
-	for _, call := range slices.Clone(f.calls) {
-		if call.job != nil {
-			f.c.abandon(call.job)
-		}
-	}
-	f.dropSpeech()
-	f.c.touch()
-}
-
-// quiet reports whether nothing of the frame runs any more, except calls in the background.
-func (f *frame) quiet() bool {
-	if f.current != nil || len(f.queue) > 0 || len(f.background) > 0 || len(f.hooks) > 0 {
-		return false
-	}
-	waits := f.leaving == closed && f.c.closing != nil // a closing session waits for the background too
-	return !slices.ContainsFunc(f.calls, func(call *toolCall) bool { return waits || !call.detached })
-}
-
-// finishFrame closes the frame's toolsets and then takes it off the floor.
-func (c *core) finishFrame(f *frame) {
-	f.phase = phaseFinish
-	for _, call := range f.calls { // in the background, and they stay there
-		call.outlive()
-	}
-	f.calls = nil
-	c.orphanReplies = append(c.orphanReplies, f.outlivingReplies()...)
-	sets := toolsets(ownTools(f.act))
-	if !slices.ContainsFunc(sets, func(t *Toolset) bool { return t.Close != nil }) {
-		c.removeFrame(f)
-		return
-	}
-	j := &job{what: "toolset close of " + f.id, src: c.newSource(order.Hook)}
-	j.end = func(err error) {
-		if err != nil {
-			c.reportError(j.what, err, false)
-		}
-		c.removeFrame(f)
-	}
-	ctx := context.WithoutCancel(f.ctx)
-	c.spawn(j, func() error { return closeToolsets(ctx, sets) })
-}
-
-func closeToolsets(ctx context.Context, sets []*Toolset) error {
-	var errs []error
-	for _, t := range sets {
-		if t.Close == nil {
-			continue
-		}
-		if err := guard("toolset "+t.ID, func() error { return t.Close(ctx) }); err != nil {
-			errs = append(errs, fmt.Errorf("toolset %s: %w", t.ID, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// removeFrame takes the top frame off the floor, and gives the floor back, or on.
-func (c *core) removeFrame(f *frame) {
-	f.phase = phaseGone
-	c.unset(f.drain)
-	f.cancel(f.leaving.reason())
-	f.leaveContext(f.chat)
-	f.agent.life.frame.Store(nil)
-	c.stack = c.stack[:len(c.stack)-1]
-	c.touch()
-	if f.task != nil && f.owner != nil {
-		c.emit(&TaskEnded{TaskID: f.id, Err: f.task.failure()})
-	}
-	if f.owner == nil {
-		c.last = f
-		return
-	}
-	parent := c.top()
-	parent.covered = false
-	if f.leaving == replaced {
-		// The floor does not come back: the parent leaves too, with whatever the task's end makes of its tools.
-		c.last = f
-		parent.leaving = replaced
-		if parent.phase == phaseActive {
-			parent.dropSpeech()
-		}
-		f.owner.finish(nil)
-		return
-	}
-	parent.merge(f)
-	if c.closing == nil {
-		c.recordHandoff(f.id, parent.id)
-		parent.recordConfig()
-	}
-	parent.rewatch(f.owner)
-	f.owner.finish(nil)
-}
-
-// leaveContext stores the context that the agent comes back to.
-func (f *frame) leaveContext(chat *ChatContext) {
-	if chat != nil {
-		f.agent.life.left.Store(chat)
-	}
-}
-
-// merge adds to a parent's context what was said in its task.
-func (f *frame) merge(child *frame) {
-	f.chat.Merge(child.chat, MergeOptions{
-		ExcludeInstructions:  true,
-		ExcludeFunctionCalls: !child.task.keepCalls,
-	})
-}
-
-// rewatch makes the open run wait for what waited for a task.
-func (f *frame) rewatch(p *push) {
-	run := f.c.openRun()
-	if run == nil {
-		return
-	}
-	if p.by.call != nil && p.by.call.sp != nil {
-		p.by.call.sp.run = run
-		p.by.call.run = run
-	}
-	for _, h := range f.hooks {
-		h.run = run
-	}
 }
 
 func (c *core) recordHandoff(old, id string) {

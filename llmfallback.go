@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -146,7 +147,7 @@ func (f *FallbackLLM) Chat(ctx context.Context, req ChatRequest) iter.Seq2[ChatC
 				f.probe(i, req)
 			}
 		}
-		failures := make([]error, 0, len(order))
+		failures := make(memberErrors, 0, len(order))
 		for _, i := range order {
 			err, over := f.try(ctx, i, req, yield)
 			if over {
@@ -158,10 +159,26 @@ func (f *FallbackLLM) Chat(ctx context.Context, req ChatRequest) iter.Seq2[ChatC
 			Provider: "fallback",
 			Op:       "chat",
 			Message:  fmt.Sprintf("all %d models failed", len(failures)),
-			Err:      fmt.Errorf("%w: %w", ErrConnection, errors.Join(failures...)),
+			Err:      fmt.Errorf("%w: %w", ErrConnection, failures),
 		})
 	}
 }
+
+// memberErrors are why each of the members failed.
+type memberErrors []error
+
+func (e memberErrors) Error() string {
+	var b strings.Builder
+	for i, err := range e {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(err.Error())
+	}
+	return b.String()
+}
+
+func (e memberErrors) Unwrap() []error { return e }
 
 // order returns in which order to try the members: the available ones, which it counts, and then, as a last resort, the
 // others.

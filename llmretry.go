@@ -18,8 +18,8 @@ const (
 	maxRetryAfter        = 5 * time.Second
 )
 
-// chatWithRetry is llm.Chat with the retries and the timeout of conn. OnRetry, if not nil, hears of each failed attempt,
-// counted from 1, that is followed by another.
+// chatWithRetry is llm.Chat with the retries and the timeout of conn. If onRetry is not nil, it is told of each failed
+// attempt, counted from 1, that is followed by another.
 //
 // A failure is retried while nothing useful was produced, text or calls, and only if it is a retryable *ProviderError,
 // a failure of the network or a deadline within the attempt. What is not retried is yielded as it is; a failure that

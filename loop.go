@@ -1,14 +1,12 @@
 package agents
 
 import (
-	"container/heap"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -73,10 +71,9 @@ type core struct {
 	llmErrors  int
 	run        *activeRun
 
-	closing  *closing
-	closeErr error
-	endErr   error
-	stopped  bool
+	closing *closing
+	endErr  error
+	stopped bool
 }
 
 // settings are the options with their defaults filled in.
@@ -200,7 +197,7 @@ func (c *core) start(ctx context.Context, first Activity, io IO, capture bool) (
 	}
 	var run *activeRun
 	if capture {
-		run = newRun(nil)
+		run = newRun(c, nil)
 		c.run = run
 	}
 	up := make(chan error, 1)
@@ -337,156 +334,4 @@ func (c *core) newID(kind string) string {
 func (c *core) newSource(r order.Rank) order.Source {
 	c.sources++
 	return order.Source{Rank: r, ID: c.sources}
-}
-
-// ---- jobs: user code on goroutines of its own ----
-
-// A job is a hook, a tool or a stream that runs on a goroutine of its own. Its end reaches the loop as a message.
-type job struct {
-	what string // for errors, such as "tool order_status"
-	src  order.Source
-	end  func(err error)
-	over bool
-}
-
-// spawn runs fn on a goroutine and end, with what it returned, on the loop. If the job has to be abandoned, end gets
-// an *abandonedError instead, and what fn returns later is dropped.
-func (c *core) spawn(j *job, fn func() error) {
-	c.jobs[j] = struct{}{}
-	go func() {
-		err := error(&exitedError{j.what})
-		defer func() { // also when fn ends the goroutine by runtime.Goexit
-			c.queue.Post(j.src, func() {
-				if !j.over {
-					c.endJob(j, err)
-				}
-			})
-		}()
-		err = guard(j.what, fn)
-	}()
-}
-
-func (c *core) endJob(j *job, err error) {
-	j.over = true
-	delete(c.jobs, j)
-	c.touch()
-	if j.end != nil {
-		j.end(err)
-	}
-}
-
-// An exitedError is the end of user code that ended its goroutine.
-type exitedError struct{ what string }
-
-func (e *exitedError) Error() string { return "agents: " + e.what + " called runtime.Goexit" }
-
-// An abandonedError is the end of user code that did not return in time.
-type abandonedError struct{ what string }
-
-func (e *abandonedError) Error() string { return "agents: " + e.what + " did not return in time" }
-
-// abandon gives up on a job.
-func (c *core) abandon(j *job) {
-	if j.over {
-		return
-	}
-	err := &abandonedError{j.what}
-	c.reportError(j.what, err, false)
-	c.endJob(j, err)
-}
-
-// guard runs fn and turns a panic into an error.
-func guard(what string, fn func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{Where: what, Value: v, Stack: debug.Stack()}
-		}
-	}()
-	return fn()
-}
-
-// ---- timers ----
-
-// A timer is a deadline of the loop. All of a session's deadlines share one runtime timer, and fire in the order of
-// their deadlines, then of their making.
-type timer struct {
-	at    time.Time
-	n     uint64
-	fire  func()
-	index int // in the heap, -1 when not set
-}
-
-type timerHeap struct {
-	list []*timer
-	made uint64
-}
-
-func (h *timerHeap) Len() int { return len(h.list) }
-func (h *timerHeap) Less(i, j int) bool {
-	a, b := h.list[i], h.list[j]
-	if !a.at.Equal(b.at) {
-		return a.at.Before(b.at)
-	}
-	return a.n < b.n
-}
-func (h *timerHeap) Swap(i, j int) {
-	h.list[i], h.list[j] = h.list[j], h.list[i]
-	h.list[i].index, h.list[j].index = i, j
-}
-func (h *timerHeap) Push(x any) {
-	t := x.(*timer)
-	t.index = len(h.list)
-	h.list = append(h.list, t)
-}
-func (h *timerHeap) Pop() any {
-	n := len(h.list) - 1
-	t := h.list[n]
-	h.list[n] = nil
-	h.list = h.list[:n]
-	t.index = -1
-	return t
-}
-
-// after has fire run on the loop once d has passed.
-func (c *core) after(d time.Duration, fire func()) *timer {
-	c.timers.made++
-	t := &timer{at: time.Now().Add(d), n: c.timers.made, fire: fire}
-	heap.Push(&c.timers, t)
-	if t.index == 0 {
-		c.setAlarm()
-	}
-	return t
-}
-
-// unset cancels a timer, which may be nil or have fired.
-func (c *core) unset(t *timer) {
-	if t == nil || t.index < 0 {
-		return
-	}
-	// The alarm stays: an alarm that finds nothing due costs less than setting it anew for every change.
-	heap.Remove(&c.timers, t.index)
-	if len(c.timers.list) == 0 && c.alarm != nil {
-		c.alarm.Stop()
-	}
-}
-
-func (c *core) setAlarm() {
-	d := time.Until(c.timers.list[0].at)
-	if c.alarm == nil {
-		c.alarm = time.AfterFunc(d, func() { c.queue.Post(order.Source{Rank: order.Timer}, c.ring) })
-		return
-	}
-	c.alarm.Reset(d)
-}
-
-func (c *core) ring() {
-	now := time.Now()
-	for len(c.timers.list) > 0 && !c.timers.list[0].at.After(now) {
-		t := heap.Pop(&c.timers).(*timer)
-		c.touch()
-		t.fire()
-	}
-	if len(c.timers.list) > 0 {
-		c.setAlarm()
-	}
 }

@@ -91,11 +91,12 @@ type Options struct {
 	// CloseGrace is how long a closing session, or an interrupted speech, waits for hooks and tools before it goes
 	// on without them: 5 s by default.
 	CloseGrace time.Duration
-	// DrainTimeout is how long a handoff waits for the hooks, speech and tools of the agent that leaves before it
-	// cancels them: 60 s by default.
+	// DrainTimeout is how long a handoff, or a Shutdown, waits for the hooks, speech and tools of an agent that leaves
+	// before it cancels their contexts: 60 s by default. What has not returned after CloseGrace more is abandoned.
 	DrainTimeout time.Duration
 
-	// OnEvent, if set, is called with every event, one at a time and in order, on a goroutine of the session.
+	// OnEvent, if set, is called with every event, one at a time and in order, on a goroutine of the session. It may
+	// call the session's methods, but must not wait for the session to close.
 	OnEvent func(Event)
 	// Logger receives what is worth knowing in operation. The default discards. What the user says is only logged at
 	// debug level.

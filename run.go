@@ -38,16 +38,20 @@ func FinalOutput[T any](r *RunResult) (T, error) {
 		return zero, ErrNoOutput
 	}
 	v, ok := r.output.(T)
-	if !ok {
+	if !ok && (r.output != nil || !isInterface[T]()) {
 		return zero, fmt.Errorf("agents: the run's final output is %T, not %s", r.output, typeName[T]())
 	}
 	return v, nil
 }
 
+// isInterface reports whether T is an interface, of which nil is a value.
+func isInterface[T any]() bool { return reflect.TypeFor[T]().Kind() == reflect.Interface }
+
 func typeName[T any]() string { return reflect.TypeFor[T]().String() }
 
 // An activeRun is a run that has not finished.
 type activeRun struct {
+	c      *core
 	out    *RunOutput
 	tries  int
 	result *RunResult
@@ -57,8 +61,8 @@ type activeRun struct {
 	failed error
 }
 
-func newRun(out *RunOutput) *activeRun {
-	return &activeRun{out: out, result: &RunResult{}, done: make(chan struct{})}
+func newRun(c *core, out *RunOutput) *activeRun {
+	return &activeRun{c: c, out: out, result: &RunResult{}, done: make(chan struct{})}
 }
 
 const defaultRetryInstructions = "The task is not finished. Finish it now by calling the tool that reports its result."
@@ -79,7 +83,7 @@ func (c *core) beginRun(o RunOptions) (*activeRun, error) {
 	case c.openRun() != nil:
 		return nil, ErrRunActive
 	}
-	run := newRun(o.Output)
+	run := newRun(c, o.Output)
 	c.run = run
 	h := c.createSpeech(nil, func(sp *speech) error {
 		return sp.prepareReply(Reply{UserInput: o.Text, Modality: o.Modality})
@@ -200,12 +204,18 @@ func (c *core) finishRun(err error) {
 	c.touch()
 }
 
-// wait returns what happened, once the run has finished. A run that is not waited for any more goes on.
+// wait returns what happened, once the run has finished or is given up.
 func (r *activeRun) wait(ctx context.Context) (*RunResult, error) {
 	select {
 	case <-r.done:
-		return r.result, r.failed
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		// What it began goes on, but it keeps no other run out.
+		r.c.do(nil, func() {
+			if !r.over {
+				r.c.finishRun(context.Cause(ctx))
+			}
+		})
+		<-r.done
 	}
+	return r.result, r.failed
 }

@@ -154,7 +154,8 @@ type Reply struct {
 	ChatContext *ChatContext
 	// AllowInterruptions overrides the agent's and the session's setting.
 	AllowInterruptions Toggle
-	// Modality is how the user's turn came in: ModalityText by default.
+	// Modality is how the user's turn came in. By default a reply made by a hook or tool follows the conversation, and
+	// any other is ModalityText.
 	Modality Modality
 	// Priority says which scheduled speech comes first.
 	Priority Priority
@@ -194,7 +195,7 @@ type RunOutput struct {
 // OutputOf asks for a final output of type T.
 func OutputOf[T any]() *RunOutput {
 	return &RunOutput{
-		matches: func(v any) bool { _, ok := v.(T); return ok },
+		matches: func(v any) bool { _, ok := v.(T); return ok || v == nil && isInterface[T]() },
 		name:    typeName[T](),
 	}
 }

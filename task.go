@@ -84,6 +84,13 @@ func (t *AgentTask[R]) Done() bool { return t.core.finished() }
 
 func (t *AgentTask[R]) taskCore() *taskCore { return &t.core }
 
+func (t *AgentTask[R]) persona() *Agent {
+	if t == nil {
+		return nil
+	}
+	return &t.Agent
+}
+
 // extraTools returns the submit tool. It is made once, because tools are told apart by identity.
 func (t *AgentTask[R]) extraTools() []Tool {
 	if t.Submit == nil {
@@ -115,7 +122,8 @@ func (t *AgentTask[R]) submitTool() *FunctionTool {
 // taskCore is what all tasks have, whatever their result.
 type taskCore struct {
 	keepCalls  bool
-	used       atomic.Bool // Run was called, or it took the floor otherwise
+	used       atomic.Bool          // Run was called, or it took the floor otherwise
+	waiting    atomic.Pointer[core] // the session in which Run waits for the floor
 	frame      atomic.Pointer[frame]
 	submitOnce sync.Once
 	submit     *FunctionTool
@@ -168,6 +176,9 @@ func (t *taskCore) finish(err error, output any, store func()) error {
 	}
 	f := t.frame.Load()
 	if f == nil {
+		if c := t.waiting.Load(); c != nil { // it need not take the floor any more
+			c.do(nil, c.touch)
+		}
 		return nil
 	}
 	// The loop may be gone, and then nobody waits for this.
@@ -222,6 +233,7 @@ func runTask(ctx context.Context, act Activity, t *taskCore) error {
 	}
 	p := &push{by: by, task: t, act: act, done: make(chan struct{})}
 	c := by.f.c
+	t.waiting.Store(c)
 	var err error
 	if e := c.do(by, func() { err = c.requestPush(p) }); e != nil {
 		err = e

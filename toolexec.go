@@ -286,7 +286,7 @@ func (c *core) roundDone(st *step) {
 	}
 	asked := *e // what the hook may change; the event is for everyone
 	c.emit(e)
-	if f.agent.OnToolsExecuted == nil || f.phase == phaseGone {
+	if f.agent.OnToolsExecuted == nil || f.phase == phaseGone || c.expired() {
 		c.concludeRound(st, &asked, winner)
 		return
 	}
@@ -395,35 +395,4 @@ func (f *frame) duplicate(t *toolCall, confirmed bool) (text string, isError boo
 		}
 	}
 	return "", false
-}
-
-// injectPending shows the model the calls that are still running, so that it neither repeats them nor makes up their
-// results.
-func (c *core) injectPending(chat *ChatContext) {
-	for _, f := range c.stack {
-		for _, t := range f.calls {
-			t.injectPending(chat)
-		}
-	}
-	for _, t := range c.detached {
-		t.injectPending(chat)
-	}
-}
-
-func (t *toolCall) injectPending(chat *ChatContext) {
-	if chat.hasCall(t.call.CallID) {
-		return
-	}
-	call := *t.call
-	call.pending = true
-	out := &FunctionCallOutput{CallID: call.CallID, Name: call.Name, Output: "The call is still in progress. Its result will follow.", pending: true}
-	out.ID, out.CreatedAt = call.ID+"/pending", call.CreatedAt
-	chat.Insert(&call, out)
-}
-
-func (c *ChatContext) hasCall(callID string) bool {
-	return slices.ContainsFunc(c.items, func(it ChatItem) bool {
-		call, ok := it.(*FunctionCall)
-		return ok && call.CallID == callID
-	})
 }

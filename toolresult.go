@@ -59,6 +59,11 @@ func interpret(out any, err error) outcome {
 
 // failed is the outcome of an error.
 func failed(err error) outcome {
+	for _, expected := range []error{ErrHandedOff, ErrSessionClosed, ErrTaskCancelled} {
+		if errors.Is(err, expected) { // a task that the tool ran did not finish, through no fault of the tool
+			return outcome{output: "It did not finish: " + strings.TrimPrefix(expected.Error(), "agents: ") + ".", isError: true, replyRequired: true}
+		}
+	}
 	if isNilPointer(err) {
 		return refused(internalErrorOutput, fmt.Errorf("agents: a tool returned a nil %T as its error", err))
 	}

@@ -11,8 +11,8 @@ import (
 // An LLMUnderTest says how [TestLLM] gets at the LLM it is to test.
 type LLMUnderTest struct {
 	// New returns the LLM and the fake of its provider that it talks to: a server on the loopback interface, or a
-	// transport in memory, in the provider's own wire format. It is called once a test; what it starts must end in
-	// t.Cleanup.
+	// transport in memory, in the provider's own wire format. It is called once or more a test; what it starts must end
+	// in t.Cleanup. (An httptest.Server waits for clients that do not leave: call its CloseClientConnections first.)
 	New func(t *testing.T, answers ...Answer) (agents.LLM, LLMFake)
 
 	// Secret is the key that the LLM was given. No error may contain it, so that the fake may repeat it in the body of
@@ -32,6 +32,13 @@ type LLMUnderTest struct {
 type LLMFake interface {
 	// Received returns the requests so far, in the order they came.
 	Received() []ReceivedRequest
+}
+
+// An OpenCounter is an [LLMFake] that can tell whether the client leaves a stream that it does not read any more. Without
+// it, [TestLLM] sees only that no goroutine is left once the fake has been closed.
+type OpenCounter interface {
+	// Open returns how many answers have not come to their end, nor been given up because the client left.
+	Open() int
 }
 
 // An Answer is what a fake provider answers to one request. The zero value is an answer without any text.
@@ -101,7 +108,7 @@ func TestLLM(t *testing.T, under LLMUnderTest) {
 	for _, check := range llmChecks(under) {
 		t.Run(check.name, func(t *testing.T) {
 			VerifyNoLeaks(t)
-			check.run(&llmCheck{tb: t, secret: under.Secret, start: func(answers ...Answer) (agents.LLM, LLMFake) {
+			check.run(&llmCheck{tb: t, secret: under.Secret, patience: leakLimit, start: func(answers ...Answer) (agents.LLM, LLMFake) {
 				t.Helper()
 				return under.New(t, answers...)
 			}})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,7 +23,10 @@ type memLLM struct {
 
 	mu       sync.Mutex
 	received []ReceivedRequest
+	open     atomic.Int64
 }
+
+func (m *memLLM) Open() int { return int(m.open.Load()) }
 
 func newMemLLM(fault string, answers ...Answer) *memLLM {
 	return &memLLM{answers: answers, fault: fault}
@@ -125,6 +129,8 @@ func (m *memLLM) attempt(ctx context.Context, req agents.ChatRequest) iter.Seq2[
 			return
 		}
 		a := m.next(req)
+		m.open.Add(1)
+		defer m.open.Add(-1)
 		if a.Status != 0 {
 			f := agents.ProviderError{Status: a.Status, Retryable: agents.RetryableStatus(a.Status)}
 			if m.fault != "hasty" {
@@ -156,6 +162,9 @@ func (m *memLLM) attempt(ctx context.Context, req agents.ChatRequest) iter.Seq2[
 				c.Text = strings.ToValidUTF8(strings.ReplaceAll(c.Text, "ö", ""), "")
 			}
 			if !yield(c, nil) {
+				if m.fault == "stays" {
+					m.open.Add(1)
+				}
 				return
 			}
 		}
@@ -167,7 +176,7 @@ func (m *memLLM) attempt(ctx context.Context, req agents.ChatRequest) iter.Seq2[
 			return
 		case Hang:
 			if m.fault == "hangs" {
-				time.Sleep(3 * cancelLimit)
+				<-time.After(3 * cancelLimit) // deaf to its context
 			}
 			if m.fault == "ends" {
 				return
@@ -210,6 +219,7 @@ func TestLLMConformanceFindsFaults(t *testing.T) {
 		{"blind", []string{"images"}},
 		{"no schema", []string{"structured output"}},
 		{"hangs", []string{"cancelled"}},
+		{"stays", []string{"abandoned"}},
 		{"ends", []string{"cancelled"}},
 		{"retries", []string{"fails before output", "fails and says when to retry", "cut before output", "cut after output", "broken after output"}},
 		{"retries all", []string{"fails before output"}},
@@ -227,7 +237,7 @@ func TestLLMConformanceFindsFaults(t *testing.T) {
 			var texts []string
 			for _, check := range llmChecks(LLMUnderTest{}) {
 				failure := failureOf(t, func(fake tb) {
-					check.run(&llmCheck{tb: fake, secret: secret, start: func(answers ...Answer) (agents.LLM, LLMFake) {
+					check.run(&llmCheck{tb: fake, secret: secret, patience: time.Second, start: func(answers ...Answer) (agents.LLM, LLMFake) {
 						m := newMemLLM(test.fault, answers...)
 						return m, m
 					}})

@@ -2,7 +2,6 @@ package agenttest
 
 import (
 	"context"
-	"reflect"
 	"testing"
 	"time"
 
@@ -156,21 +155,5 @@ func (s *Session) settle() {
 
 // Agent returns the ID of the agent or task that has the floor, or "" if none has.
 func (s *Session) Agent() string {
-	activity := s.CurrentActivity()
-	if activity == nil {
-		return ""
-	}
-	// The types of tasks are as many as there are results, so it takes reflection to get at the field they share.
-	if v := reflect.Indirect(reflect.ValueOf(activity)); v.Kind() == reflect.Struct {
-		if id := v.FieldByName("ID"); id.IsValid() && id.Kind() == reflect.String && id.String() != "" {
-			return id.String()
-		}
-	}
-	switch activity.(type) {
-	case *agents.Agent:
-		return "agent"
-	case *agents.TaskGroup:
-		return "task_group"
-	}
-	return "task"
+	return agents.ActivityID(s.CurrentActivity())
 }

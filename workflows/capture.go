@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/parley-voice/agents"
 )
@@ -17,7 +18,7 @@ type capture[R comparable] struct {
 	confirm func(held *held[R]) *agents.FunctionTool
 	// readBack tells the model how to have the value confirmed.
 	readBack func(R) string
-	// missing, if set, tells the model what is still to be asked for, if anything.
+	// missing, if set, tells the model what is still to be asked for, if anything. It is called with mu held.
 	missing func(R) string
 	// reject, if set, tells the model why a value cannot be accepted although the user stands by it, if so.
 	reject func(R) string
@@ -27,9 +28,10 @@ type capture[R comparable] struct {
 
 	mu    sync.Mutex
 	value R
+	noted map[string]time.Time // by tool, when the call was made whose value counts
 }
 
-// held is a value as it was when the user was asked to confirm it.
+// held is a value as it was when the user was asked to confirm it. It is guarded by capture.mu.
 type held[R comparable] struct{ value R }
 
 // own adds the tools of the task. The update tools are hidden on entering if the user is to be asked in any case.
@@ -41,50 +43,84 @@ func (c *capture[R]) updateOptions() agents.ToolOptions {
 
 // update puts what an update tool was given into the value, and completes the task or asks for what is left to do.
 //
-// Several updates may come at once. The tools are changed before the value, because the session takes changes of the
-// tools in a fixed order.
+// A model may call several tools at once, such as two updates, or an update and the confirmation of what was said
+// before. Each call therefore notes what it is given first of all, and looks at the value only after a round trip to
+// the session, when the others have done so too. Of several updates by one tool the last in call order counts.
 func (c *capture[R]) update(ctx context.Context, run *agents.RunContext[any], set func(*R)) (any, error) {
-	if c.task.Done() {
-		return nil, nil
-	}
+	c.note(run.Call(), set)
 	confirm := c.opts.confirms(run.Speech().Modality())
 	h := &held[R]{}
 	if confirm {
 		if err := c.offerConfirm(ctx, h); err != nil {
 			return nil, err
 		}
+	} else {
+		roundTrip(run)
 	}
-	c.mu.Lock()
-	set(&c.value)
-	v := c.value
-	h.value = v
-	c.mu.Unlock()
-	if ask := c.lacks(v); ask != "" {
+	v, ask := c.hold(h)
+	switch {
+	case c.task.Done():
+		return nil, nil
+	case ask != "":
 		return ask, nil
-	}
-	if confirm {
+	case confirm:
 		return c.readBack(v), nil
 	}
 	return c.complete(v)
 }
 
 // confirmed is called by the confirm tool. What it returns is the output of the call.
-func (c *capture[R]) confirmed(ctx context.Context, h *held[R]) (any, error) {
-	c.mu.Lock()
-	v, asked := c.value, h.value
-	c.mu.Unlock()
-	if v != asked {
-		now := &held[R]{value: v}
-		if err := c.offerConfirm(ctx, now); err != nil {
-			return nil, err
-		}
-		return "The value has changed since the user was asked to confirm it. " + c.readBack(v), nil
-	}
-	if ask := c.lacks(v); ask != "" {
+func (c *capture[R]) confirmed(ctx context.Context, run *agents.RunContext[any], h *held[R]) (any, error) {
+	roundTrip(run)
+	now := &held[R]{} // and not h: it may be confirmed by two calls at once
+	v, ask := c.hold(now)
+	switch {
+	case c.task.Done():
+		return nil, nil
+	case ask != "":
 		return ask, nil
+	case v == c.asked(h):
+		return c.complete(v)
 	}
-	return c.complete(v)
+	if err := c.offerConfirm(ctx, now); err != nil {
+		return nil, err
+	}
+	return "The value has changed since the user was asked to confirm it. " + c.readBack(v), nil
 }
+
+// note puts what a call was given into the value, unless a later call of the same tool was first.
+func (c *capture[R]) note(call agents.FunctionCall, set func(*R)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if call.CreatedAt.Before(c.noted[call.Name]) {
+		return
+	}
+	if c.noted == nil {
+		c.noted = map[string]time.Time{}
+	}
+	c.noted[call.Name] = call.CreatedAt
+	set(&c.value)
+}
+
+// hold keeps the value as it is in h and returns it, with what is still to be asked for.
+func (c *capture[R]) hold(h *held[R]) (v R, ask string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h.value = c.value
+	if c.missing != nil {
+		ask = c.missing(c.value)
+	}
+	return c.value, ask
+}
+
+func (c *capture[R]) asked(h *held[R]) R {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return h.value
+}
+
+// roundTrip returns when the session has dealt with what came to it before, such as calls made along with this one.
+func roundTrip(run *agents.RunContext[any]) { run.Session().AgentState() }
 
 // complete ends the task with the value, unless it has ended already.
 func (c *capture[R]) complete(v R) (any, error) {
@@ -97,25 +133,24 @@ func (c *capture[R]) complete(v R) (any, error) {
 	return nil, nil
 }
 
-func (c *capture[R]) lacks(v R) string {
-	if c.missing == nil {
-		return ""
-	}
-	return c.missing(v)
-}
-
 // offerConfirm offers the model a tool that confirms what is held, in place of the one before.
 func (c *capture[R]) offerConfirm(ctx context.Context, h *held[R]) error {
 	c.freeze.Do(func() { c.tools = slices.Clone(c.task.Tools) })
-	return c.task.UpdateTools(ctx, append(slices.Clip(c.tools), c.confirm(h))...)
+	err := c.task.UpdateTools(ctx, append(slices.Clip(c.tools), c.confirm(h))...)
+	if c.task.Done() {
+		return nil // by another call, and nobody will confirm anything any more
+	}
+	return err
 }
 
 // confirmTool makes the tool with which the user confirms by saying yes.
 func (c *capture[R]) confirmTool(name, subject string) func(*held[R]) *agents.FunctionTool {
 	return func(h *held[R]) *agents.FunctionTool {
-		return agents.ToolFunc(name,
+		return agents.NewTool(name,
 			"Call this once the user has said that the "+subject+" you read back is right, and not before.",
-			func(ctx context.Context, _ struct{}) (any, error) { return c.confirmed(ctx, h) })
+			func(ctx context.Context, run *agents.RunContext[any], _ struct{}) (any, error) {
+				return c.confirmed(ctx, run, h)
+			})
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"time"
 
@@ -94,10 +93,10 @@ func newAnswer(l *LLM, resp *http.Response, yield func(agents.ChatChunk, error) 
 
 // read yields all chunks.
 func (a *answer) read() error {
-	if mediaType, _, _ := mime.ParseMediaType(a.resp.Header.Get("Content-Type")); mediaType == "application/json" {
-		return a.readWhole()
-	}
 	events := newEventReader(a.resp.Body)
+	if first, _ := events.r.Peek(1); string(first) == "{" {
+		return a.readWhole(events.r)
+	}
 	var deadline *time.Timer // set once the model has finished
 	for {
 		data, err := events.next()
@@ -130,8 +129,8 @@ func (a *answer) read() error {
 }
 
 // readWhole yields the answer of a server that does not stream.
-func (a *answer) readWhole() error {
-	data, err := io.ReadAll(io.LimitReader(a.resp.Body, maxEvent))
+func (a *answer) readWhole(r io.Reader) error {
+	data, err := io.ReadAll(io.LimitReader(r, maxEvent))
 	if err != nil {
 		return err
 	}

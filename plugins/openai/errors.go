@@ -156,8 +156,8 @@ func text(raw json.RawMessage) string {
 // clean makes a server's words fit for an error: short, on one line and without the key.
 func (l *LLM) clean(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
-	if l.key != "" {
-		s = strings.ReplaceAll(s, l.key, "[key]")
+	for _, secret := range l.secrets {
+		s = strings.ReplaceAll(s, secret, "[key]")
 	}
 	if len(s) > maxErrorMessage {
 		s = s[:maxErrorMessage]
@@ -169,12 +169,14 @@ func (l *LLM) clean(s string) string {
 	return s
 }
 
-// redact keeps an error that does not have the key in its text.
+// redact returns an error that does not show the key: the error itself, or one that has its text.
 func (l *LLM) redact(err error) error {
-	if l.key == "" || !strings.Contains(err.Error(), l.key) {
-		return err
+	for _, secret := range l.secrets {
+		if strings.Contains(err.Error(), secret) {
+			return errors.New(l.clean(err.Error()))
+		}
 	}
-	return errors.New(l.clean(err.Error()))
+	return err
 }
 
 // retryAfter returns what the server asked for: milliseconds, seconds or a date.

@@ -186,12 +186,16 @@ func TestKeyStaysSecret(t *testing.T) {
 		"event":      answer(200, "data: {\"error\":{\"message\":\"no "+canary+"\"}}\n\n"),
 		"malformed":  answer(200, "data: "+canary+"\n\n"),
 		"transport":  {Transport: transport(func(*http.Request) (*http.Response, error) { return nil, errors.New("cannot send Bearer " + canary) })},
+		"azure":      answer(403, `{"error":{"message":"Api-Key `+canary+` may not"}}`),
 		"bad header": {Transport: http.DefaultTransport},
 	}
 	for name, client := range clients {
 		o := openai.LLMOptions{APIKey: canary, BaseURL: "http://user:" + canary + "@127.0.0.1:1/v1", HTTPClient: client, Query: map[string][]string{"key": {canary}}}
 		if name == "bad header" {
 			o.Header = http.Header{"X-Key": {canary + "\x00"}}
+		}
+		if name == "azure" {
+			o.APIKey, o.Header = "", http.Header{"Api-Key": {canary}}
 		}
 		llm, err := openai.NewLLM(o)
 		require.NoError(t, err)

@@ -44,6 +44,7 @@ type LLMOptions struct {
 	Header http.Header `json:"-"`
 	Query  url.Values  `json:"-"`
 
+	// Parameters of the API, by their names there. A request's own temperature takes the place of this one.
 	Temperature         *float64
 	TopP                *float64
 	PresencePenalty     *float64
@@ -60,6 +61,7 @@ type LLMOptions struct {
 	ToolChoice        *agents.ToolChoice
 	ParallelToolCalls *bool
 
+	// Parameters of the API about whom a request is for and what is kept of it.
 	User                 string
 	SafetyIdentifier     string
 	PromptCacheKey       string
@@ -96,6 +98,7 @@ type LLM struct {
 	url      string // of chat completions
 	models   string // URL of the list of models
 	key      string
+	secrets  []string // what no error may show
 	provider string
 	client   *http.Client
 	rules    modelRules
@@ -149,6 +152,16 @@ func NewLLM(o LLMOptions) (*LLM, error) {
 		provider: o.Provider,
 		client:   o.HTTPClient,
 		rules:    rulesOf(o.Model),
+	}
+	if key != "" {
+		l.secrets = append(l.secrets, key)
+	}
+	for _, name := range []string{"Authorization", "Api-Key", "X-Api-Key"} {
+		for _, v := range o.Header.Values(name) {
+			if v = strings.TrimPrefix(v, "Bearer "); v != "" {
+				l.secrets = append(l.secrets, v)
+			}
+		}
 	}
 	o.APIKey = ""
 	l.opts = o

@@ -99,7 +99,7 @@ func FuzzAnswer(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	llm := &LLM{provider: "fuzz", key: "sk-canary"}
+	llm := &LLM{provider: "fuzz", secrets: []string{"sk-canary"}}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var results [2]string
 		for i, r := range []io.Reader{bytes.NewReader(in), iotest.OneByteReader(bytes.NewReader(in))} {

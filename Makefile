@@ -1,0 +1,27 @@
+# What the README says, and .ci/run, are these commands.
+.PHONY: test run explore bench fuzz lint
+
+test: ## every test, with the race detector and in a random order
+	go test -race -shuffle=on ./...
+
+run: ## a first conversation, without a key
+	go run ./examples/support
+
+explore: ## the search for orderings, in full (with the race detector it is shorter)
+	go test -count=1 -run '^TestExplore' .
+
+bench: ## what a turn, a handoff, a task and a session cost
+	go test -run '^$$' -bench . -benchmem .
+
+fuzz: ## every fuzz target for a while
+	@for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "$$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-10s} -fuzzminimizetime 10x $$pkg || exit 1; \
+		done; \
+	done
+
+lint:
+	@test -z "$$(gofmt -l .)" || (gofmt -l . && exit 1)
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.7.0 ./...

@@ -1,0 +1,4 @@
+package console
+
+// Shop is a program for tests.
+var Shop = shop

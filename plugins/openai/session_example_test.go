@@ -1,0 +1,30 @@
+package openai_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/parley-voice/agents"
+	"github.com/parley-voice/agents/plugins/openai"
+)
+
+// A session with OpenAI's service, and the key from OPENAI_API_KEY. It is compiled and not run.
+func Example_session() {
+	converse := func(ctx context.Context, agent *agents.Agent) error {
+		llm, err := openai.NewLLM(openai.LLMOptions{Model: "gpt-4.1"})
+		if err != nil {
+			return err
+		}
+		session := agents.NewSession(agents.Options{LLM: llm})
+		if err := session.Start(ctx, agent, agents.IO{}); err != nil {
+			return err
+		}
+		run, err := session.Run(ctx, "Hello?")
+		if err != nil {
+			return err
+		}
+		fmt.Println(run.Items())
+		return session.Close()
+	}
+	_ = converse
+}
