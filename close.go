@@ -135,8 +135,11 @@ func (c *core) stop() {
 	}
 	if run := c.openRun(); run != nil {
 		err := ErrSessionClosed
-		if cl.err != nil {
+		switch {
+		case cl.err != nil:
 			err = fmt.Errorf("%w: %w", ErrSessionClosed, cl.err)
+		case cl.drain: // nothing was cut short, so the run came to its end
+			err = run.err
 		}
 		c.finishRun(err)
 	}

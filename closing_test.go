@@ -330,3 +330,17 @@ func TestCloseFromHooksAndTools(t *testing.T) {
 		})
 	}
 }
+
+// A toolset that does not close keeps a handoff waiting for as long as hooks and tools may, and no longer.
+func TestHandoffIsBoundedWhenAToolsetDoesNotClose(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		free := make(chan struct{})
+		defer close(free)
+		a := &agents.Agent{ID: "a", Tools: []agents.Tool{&agents.Toolset{ID: "set", Close: func(context.Context) error { <-free; return nil }}}}
+		s := agenttest.Start(t, agents.Options{DrainTimeout: 10 * time.Second, CloseGrace: 3 * time.Second}, a)
+		require.NoError(t, s.UpdateAgent(&agents.Agent{ID: "b"}))
+		time.Sleep(13 * time.Second)
+		agenttest.Settle(t)
+		require.Equal(t, "b", s.Agent())
+	})
+}

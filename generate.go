@@ -65,6 +65,7 @@ func (sp *speech) prepareReply(r Reply) error {
 			r.Modality = sp.f.modality
 		}
 	}
+	c.notBefore(r.ChatContext)
 	if sp.by.live() && sp.by.call != nil && r.ToolChoice == nil {
 		r.ToolChoice = NoTools
 	}

@@ -49,8 +49,9 @@ func (s *AgentSession) Wait() error { return s.c.wait() }
 // replies, tool calls, handoffs and the OnEnter of whoever takes the floor. If a task is waiting for the user, that is
 // also the end of the run. Only one run can be active at a time; another gets [ErrRunActive].
 //
-// The result holds what was said and done, also when the run fails. If ctx ends first, the run is given up, but what
-// it began goes on.
+// The result holds what was said and done, also when the run fails: with the error of the speech that ended last, or
+// with [ErrSessionClosed] if the session closed, unless by a Shutdown that let the run finish. If ctx ends first, the
+// run is given up, but what it began goes on.
 func (s *AgentSession) Run(ctx context.Context, userText string) (*RunResult, error) {
 	return s.RunWith(ctx, RunOptions{Text: userText})
 }
