@@ -43,7 +43,7 @@ func (a *Agent) Context() *ChatContext {
 		}
 	}
 	if left := a.life.left.Load(); left != nil {
-		return left.Copy()
+		return left.chat.Copy()
 	}
 	return a.ChatContext.Copy()
 }
@@ -136,7 +136,7 @@ func (f *frame) replaceTools(tools []Tool) error {
 		return err
 	}
 	old := f.offer
-	if err := f.resolveTools(ownTools(f.act)); err != nil {
+	if err := f.resolveTools(); err != nil {
 		a.Tools, f.offer = before, old
 		return err
 	}
@@ -186,25 +186,30 @@ func (a *Agent) UpdateOptions(ctx context.Context, o AgentOptions) error {
 }
 
 // resolveTools settles what the frame's model is offered: the session's tools, the agent's own, and, if any of them
-// can be cancelled, the tools to do so.
-func (f *frame) resolveTools(own []Tool) error {
+// can be cancelled, the tools to do so. Tools that do not fit are left out and reported.
+func (f *frame) resolveTools() error {
+	own := frozenTools(ownTools(f.act))
 	sets := append(slices.Clone(f.c.sessionTools), own...)
 	offer, err := newToolContext(sets)
+	err = errors.Join(err, checkUserData(f.id, offer.flat, f.c.opts.UserData))
 	if slices.ContainsFunc(offer.flat, func(t Tool) bool {
 		ft, ok := t.(*FunctionTool)
 		return ok && ft.options.Cancellable
 	}) {
-		offer, err = newToolContext(append(sets, cancelTool, runningTool))
+		offer, _ = newToolContext(append(sets, cancelTool, runningTool))
 	}
+	offer.describe(f.c.sessionTools, true)
+	offer.describe(own, false)
 	f.offer = offer
 	return err
 }
 
 // startContext is what the frame's model knows at first: what the agent left with, or was made with.
 func (f *frame) startContext() *ChatContext {
-	chat := f.agent.life.left.Load()
-	if chat == nil {
-		chat = f.agent.ChatContext
+	chat := f.agent.ChatContext
+	// Another session's conversation is nobody's business.
+	if left := f.agent.life.left.Load(); left != nil && left.session == f.c.token {
+		chat = left.chat
 	}
 	f.chat = f.visible(chat)
 	f.c.notBefore(f.chat)
@@ -236,7 +241,12 @@ func (f *frame) instructionItem(m Modality) *ChatMessage {
 	}
 	if f.rendered[i] == nil {
 		msg := &ChatMessage{Role: RoleSystem, Content: []Content{Text(f.instructions.For(m))}}
-		msg.ID, msg.CreatedAt = instructionsID, f.c.now()
+		// Older than all that was said, so that nothing is placed before it.
+		msg.ID, msg.CreatedAt = instructionsID, f.c.began
+		if f.chat.Len() > 0 && f.chat.items[0].Created().Before(msg.CreatedAt) {
+			msg.CreatedAt = f.chat.items[0].Created()
+		}
+		msg.CreatedAt = msg.CreatedAt.Add(-1)
 		f.rendered[i] = msg
 	}
 	return f.rendered[i]

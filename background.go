@@ -1,7 +1,6 @@
 package agents
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -55,10 +54,8 @@ func (t *ToolTemplates) orDefault(wider *ToolTemplates) ToolTemplates {
 // templates resolves the templates for a tool: its toolset's, or the agent's, or the session's.
 func (f *frame) templates(tool *FunctionTool) ToolTemplates {
 	wider := f.agent.ToolTemplates.orDefault(&f.c.cfg.toolTemplates)
-	for _, ts := range toolsets(f.offer.sets) {
-		if ts.Templates != nil && slices.ContainsFunc(ts.Tools, func(x Tool) bool { return x == Tool(tool) }) {
-			return ts.Templates.orDefault(nil)
-		}
+	if own := f.offer.traits[tool].templates; own != nil {
+		return own.orDefault(nil)
 	}
 	return wider
 }
@@ -138,7 +135,7 @@ func (t *toolCall) later(id string, o outcome) {
 func (t *toolCall) remember(items ...ChatItem) {
 	f := t.f
 	if f.phase == phaseGone {
-		if back := f.agent.life.frame.Load(); back != nil && back.c == t.c {
+		if back := f.agent.life.frame.Load(); back != nil && back.c == t.c && back.chat != nil {
 			f = back
 		} else {
 			chat := f.chat.Copy()
@@ -152,9 +149,6 @@ func (t *toolCall) remember(items ...ChatItem) {
 		f.chat.Insert(items...)
 	}
 }
-
-// outlive is what becomes of a call in the background when its agent leaves the floor.
-func (t *toolCall) outlive() { t.c.detached = append(t.c.detached, t) }
 
 // outlivingReplies are the replies that the next agent has to make.
 func (f *frame) outlivingReplies() []*deferred {
@@ -200,29 +194,24 @@ func (c *core) stepDeferred() {
 		ids[i] = d.id
 	}
 	h := c.createSpeech(nil, func(sp *speech) error {
-		for _, d := range batch {
-			if d.run != nil && d.run == c.run {
-				sp.run = d.run
+		sp.onEnd = func() {
+			f.delivering = nil
+			status := ToolReplyCompleted
+			switch {
+			case sp.isInterrupted():
+				status = ToolReplyInterrupted
+			case len(sp.h.Items()) == 0:
+				status = ToolReplySkipped
 			}
+			c.emit(&ToolReplyUpdated{IDs: ids, Status: status, SpeechID: sp.h.id})
 		}
+		f.delivering = sp
+		c.emit(&ToolReplyUpdated{IDs: ids, Status: ToolReplyScheduled, SpeechID: sp.h.id})
 		return sp.prepareReply(Reply{Instructions: instructions, ToolChoice: NoTools, Modality: f.modality})
 	})
 	if h.sp == nil {
-		c.reportError("reply to background results", h.err, false)
-		return
-	}
-	f.delivering = h.sp
-	c.emit(&ToolReplyUpdated{IDs: ids, Status: ToolReplyScheduled, SpeechID: h.id})
-	h.sp.onEnd = func() {
 		f.delivering = nil
-		status := ToolReplyCompleted
-		switch {
-		case h.sp.isInterrupted():
-			status = ToolReplyInterrupted
-		case len(h.Items()) == 0:
-			status = ToolReplySkipped
-		}
-		c.emit(&ToolReplyUpdated{IDs: ids, Status: status, SpeechID: h.id})
+		c.reportError("reply to background results", h.err, false)
 	}
 }
 

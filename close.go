@@ -2,7 +2,6 @@ package agents
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 )
@@ -40,7 +39,7 @@ func (c *core) beginClose(reason CloseReason, err error, drain bool) {
 		cl.ctx, cl.cancel = context.WithCancel(c.ctx)
 		c.closing = cl
 		c.unset(c.away)
-		c.handoffs = nil
+		c.dropHandoffs()
 	} else if c.closing.drain == drain || drain {
 		return
 	}
@@ -50,6 +49,7 @@ func (c *core) beginClose(reason CloseReason, err error, drain bool) {
 		sp.interrupt() // the user's words are kept, without a reply
 	}
 	if !drain {
+		c.unset(cl.deadline)
 		cl.deadline = c.after(c.cfg.grace, c.expireClose)
 		// OnExit hears of it a little before it is abandoned.
 		c.after(c.cfg.grace*9/10, cl.cancel)
@@ -99,6 +99,9 @@ func (c *core) stepClose() {
 	if cl == nil || c.stopped || len(c.stack) > 0 {
 		return
 	}
+	if cl.deadline == nil { // a drain, which is bounded for each frame so far
+		cl.deadline = c.after(c.cfg.drain, func() { c.beginClose(cl.reason, cl.err, false) })
+	}
 	if len(c.detached) > 0 && !cl.expired {
 		return
 	}
@@ -112,9 +115,6 @@ func (c *core) stepClose() {
 	// Streams of models that were cancelled are all that can be left.
 	c.cancel(ErrSessionClosed)
 	if len(c.jobs) > 0 {
-		if cl.deadline == nil {
-			cl.deadline = c.after(c.cfg.grace, c.expireClose)
-		}
 		return
 	}
 	c.stop()
@@ -128,11 +128,11 @@ func (c *core) stop() {
 	if c.alarm != nil {
 		c.alarm.Stop()
 	}
-	if run := c.openRun(); run != nil {
+	if run := c.run; run != nil {
 		err := ErrSessionClosed
 		switch {
 		case cl.err != nil:
-			err = fmt.Errorf("%w: %w", ErrSessionClosed, cl.err)
+			err = &closedError{cl.err}
 		case cl.drain: // nothing was cut short, so the run came to its end
 			err = run.err
 		}
@@ -144,31 +144,24 @@ func (c *core) stop() {
 	c.stopped = true
 }
 
+// A closedError says that the session closed, and why.
+type closedError struct{ cause error }
+
+func (e *closedError) Error() string   { return ErrSessionClosed.Error() + ": " + e.cause.Error() }
+func (e *closedError) Unwrap() []error { return []error{ErrSessionClosed, e.cause} }
+
 func (c *core) close(by *caller, reason CloseReason) error {
-	if err := c.do(by, func() { c.beginClose(reason, nil, false) }); err != nil {
-		if err == ErrNotStarted {
-			return err
-		}
+	wait, err := c.askClose(by, reason, false)
+	if wait {
 		<-c.gone
-		return nil
 	}
-	if by.live() {
-		return nil
-	}
-	<-c.gone
-	return nil
+	return err
 }
 
 func (c *core) shutdown(ctx context.Context, by *caller) error {
-	if err := c.do(by, func() { c.beginClose(CloseUserInitiated, nil, true) }); err != nil {
-		if err == ErrNotStarted {
-			return err
-		}
-		<-c.gone
-		return nil
-	}
-	if by.live() {
-		return nil
+	wait, err := c.askClose(by, CloseUserInitiated, true)
+	if !wait {
+		return err
 	}
 	select {
 	case <-c.gone:
@@ -177,4 +170,13 @@ func (c *core) shutdown(ctx context.Context, by *caller) error {
 		c.close(nil, CloseUserInitiated)
 		return context.Cause(ctx)
 	}
+}
+
+// askClose begins to close the session. A hook or tool is not to wait for it, because it would wait for itself.
+func (c *core) askClose(by *caller, reason CloseReason, drain bool) (wait bool, err error) {
+	err = c.do(by, func() { c.beginClose(reason, nil, drain) })
+	if err == ErrNotStarted {
+		return false, err
+	}
+	return err != nil || !by.live(), nil
 }

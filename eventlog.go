@@ -20,6 +20,7 @@ type eventLog struct {
 	mu     sync.Mutex
 	subs   []*subscription
 	closed bool
+	logger *subscription
 	busy   sync.WaitGroup // goroutines that deliver
 }
 
@@ -46,12 +47,21 @@ func (l *eventLog) emit(e Event, at time.Time) {
 	}
 }
 
+// log hands a record to the logger alone; it has no number, because it is no event of the conversation.
+func (l *eventLog) log(r *logRecord) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.logger != nil {
+		l.logger.push(r, r.At)
+	}
+}
+
 func (s *subscription) push(e Event, at time.Time) {
 	if s.over {
 		return
 	}
 	switch e.(type) {
-	case *LLMMetrics, *UsageUpdated:
+	case *LLMMetrics, *UsageUpdated, *logRecord:
 		if len(s.queue) >= maxMetricsBehind {
 			s.dropped++
 			return
@@ -94,17 +104,19 @@ func (s *subscription) deliver() {
 		}
 		s.log.mu.Unlock()
 		for _, e := range batch {
-			// A receiver that panics loses that event; there is no one to tell but itself.
+			// A receiver that panics loses that event; there is no one to tell.
 			guard("event receiver", func() error { s.handle(e); return nil })
 		}
 	}
 }
 
 // deliver adds a receiver that is called with every event.
-func (l *eventLog) deliver(handle func(Event)) {
+func (l *eventLog) deliver(handle func(Event)) *subscription {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.subs = append(l.subs, &subscription{log: l, handle: handle})
+	s := &subscription{log: l, handle: handle}
+	l.subs = append(l.subs, s)
+	return s
 }
 
 func (l *eventLog) subscribe(ctx context.Context) iter.Seq[Event] {

@@ -49,7 +49,9 @@ func checkInvariants(t *testing.T, s *agenttest.Session, userTurns ...string) {
 }
 
 // Two calls of one batch return an agent and a third returns a value, all at the same instant (LKA#7320).
-func parallelHandoffs(t *testing.T) {
+func parallelHandoffs(t *testing.T) { handoffsInParallel(t, func(*agents.AgentSession) {}) }
+
+func handoffsInParallel(t *testing.T, prepare func(*agents.AgentSession)) {
 	to := func(id string) *agents.FunctionTool {
 		return agents.ToolFunc("to_"+id, "Hand over.", func(context.Context, struct{}) (agents.Handoff, error) {
 			return agents.Handoff{To: &agents.Agent{ID: id}}, nil
@@ -59,6 +61,7 @@ func parallelHandoffs(t *testing.T) {
 		agents.ToolFunc("note", "Take a note.", func(context.Context, struct{}) (any, error) { return nil, nil })}}
 	llm := agenttest.NewLLM(t, agenttest.OnUser("go").Call("to_b", `{}`).Call("note", `{}`).Call("to_c", `{}`))
 	s := agenttest.Start(t, agents.Options{LLM: llm}, root)
+	prepare(s.AgentSession)
 	r := s.User("go")
 	require.Equal(t, "b", s.Agent(), "the first handoff in call order wins")
 	r.ContainsHandoff("b")
@@ -196,8 +199,7 @@ func backgroundResults(t *testing.T) {
 // returned no agent. The faulty loop runs in a process of its own, because it makes its test fail.
 func TestExploreCatchesALoopThatLosesHandoffs(t *testing.T) {
 	if os.Getenv("PARLEY_MUTANT") != "" {
-		defer agents.MutateCompletionOrder()()
-		agenttest.Explore(t, orderings, parallelHandoffs)
+		agenttest.Explore(t, orderings, func(t *testing.T) { handoffsInParallel(t, agents.MutateCompletionOrder) })
 		return
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestExploreCatchesALoopThatLosesHandoffs$")

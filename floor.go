@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/parley-voice/agents/internal/order"
@@ -33,6 +34,7 @@ type frame struct {
 	task     *taskCore // nil for a plain agent
 	id       string
 	phase    phase
+	entered  bool // it was active
 	covered  bool // a task's frame is on top
 	leaving  leaving
 	ctx      context.Context // of its hooks, tools and models
@@ -77,6 +79,7 @@ type caller struct {
 	f     *frame
 	hook  *hook
 	call  *toolCall
+	round *speech // whose calls an OnToolsExecuted is about
 	src   order.Source
 	ended atomic.Bool
 }
@@ -90,6 +93,37 @@ func callerFrom(ctx context.Context) *caller {
 
 // live reports whether the hook or tool is still running.
 func (by *caller) live() bool { return by != nil && !by.ended.Load() }
+
+// blocks reports whether the speech cannot end before the hook or tool has: it is the turn that called the tool, or
+// whose calls the hook is about; or, in a task, speech of an agent that waits for the task.
+func (by *caller) blocks(sp *speech) bool {
+	if !by.live() || sp.over {
+		return false
+	}
+	if by.call != nil && by.call.blocks(sp) || by.round == sp {
+		return true
+	}
+	for owner := by.f.owner; owner != nil; owner = owner.by.f.owner {
+		if owner.by.blocks(sp) || sp.f == owner.by.f && slices.Contains(sp.f.queue, sp) {
+			return true
+		}
+	}
+	return false
+}
+
+// within reports whether the caller is other, or part of a task that other runs.
+func (by *caller) within(other *caller) bool {
+	for by != nil {
+		if by == other {
+			return true
+		}
+		if by.f.owner == nil {
+			return false
+		}
+		by = by.f.owner.by
+	}
+	return false
+}
 
 // A hook is a running OnEnter, OnExit or other hook.
 type hook struct {
@@ -114,6 +148,9 @@ type push struct {
 }
 
 func (p *push) finish(err error) {
+	if p.granted == nil {
+		p.act.persona().life.release()
+	}
 	if p.held != nil {
 		p.held.release()
 		p.held = nil
@@ -125,7 +162,37 @@ func (p *push) finish(err error) {
 // agentLife is what an agent knows of its stays on the floor.
 type agentLife struct {
 	frame atomic.Pointer[frame] // the current stay
-	left  atomic.Pointer[ChatContext]
+	left  atomic.Pointer[leftContext]
+
+	mu     sync.Mutex
+	claims int   // stays, present and to come
+	owner  *core // whose they are
+}
+
+// A leftContext is what an agent's model knew when the agent left the floor.
+type leftContext struct {
+	session *byte // tells sessions apart without keeping them alive
+	chat    *ChatContext
+}
+
+// claim books the agent for a stay on the floor of a session. It reports false while another session has it.
+func (l *agentLife) claim(c *core) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.claims > 0 && l.owner != c {
+		return false
+	}
+	l.owner = c
+	l.claims++
+	return true
+}
+
+func (l *agentLife) release() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.claims--; l.claims == 0 {
+		l.owner = nil
+	}
 }
 
 func (c *core) top() *frame {
@@ -135,26 +202,32 @@ func (c *core) top() *frame {
 	return c.stack[len(c.stack)-1]
 }
 
-func isNilActivity(a Activity) bool { return a == nil || a.persona() == nil }
+func isNilActivity(a Activity) bool { return a == nil || isNilPointer(a) || a.persona() == nil }
 
-// checkActivity finds what keeps an activity from taking the floor.
+// checkActivity finds what keeps an activity from taking the floor. What a toolset has once it is set up is not known
+// yet.
 func (c *core) checkActivity(a Activity) error {
 	if isNilActivity(a) {
 		return errors.New("agents: no activity to hand over to")
 	}
-	agent := a.persona()
-	tools, err := flattenTools(append(slices.Clone(c.sessionTools), ownTools(a)...))
+	id := activityID(a)
+	tools, err := flattenTools(append(settledTools(c.sessionTools), settledTools(ownTools(a))...))
 	if err != nil {
-		return fmt.Errorf("agents: %s: %w", activityID(a), err)
+		return fmt.Errorf("agents: %s: %w", id, err)
 	}
-	if err := checkUserData(activityID(a), tools, c.opts.UserData); err != nil {
+	if err := checkUserData(id, tools, c.opts.UserData); err != nil {
 		return err
 	}
-	if f := agent.life.frame.Load(); f != nil && f.c != c {
-		return fmt.Errorf("%w: %s has the floor of another session", ErrAgentRunning, activityID(a))
-	}
 	if t := taskOf(a); t != nil && t.finished() {
-		return fmt.Errorf("%w: %s", ErrTaskUsed, activityID(a))
+		return fmt.Errorf("%w: %s", ErrTaskUsed, id)
+	}
+	return nil
+}
+
+// claim books an activity's agent.
+func (c *core) claim(a Activity) error {
+	if !a.persona().life.claim(c) {
+		return fmt.Errorf("%w: %s is taken by another session", ErrAgentRunning, activityID(a))
 	}
 	return nil
 }
@@ -187,6 +260,9 @@ func ownTools(a Activity) []Tool {
 }
 
 func (c *core) updateAgent(by *caller, to Activity) error {
+	if isNilActivity(to) {
+		return errors.New("agents: no activity to hand over to")
+	}
 	var err error
 	if e := c.do(by, func() { err = c.requestHandoff(to) }); e != nil {
 		return e
@@ -199,18 +275,45 @@ func (c *core) requestHandoff(to Activity) error {
 	if err := c.checkHandoff(to); err != nil {
 		return err
 	}
+	if err := c.claim(to); err != nil {
+		return err
+	}
 	c.handoffs = append(c.handoffs, to)
 	c.touch()
 	return nil
+}
+
+// checkHandoff finds what keeps the floor from going to an activity.
+func (c *core) checkHandoff(to Activity) error {
+	if c.closing != nil {
+		return ErrSessionClosed
+	}
+	if f := to.persona().life.frame.Load(); f != nil && f.c == c && f != c.top() {
+		return fmt.Errorf("%w: %s waits to get the floor back", ErrAgentRunning, f.id)
+	}
+	return c.checkActivity(to)
+}
+
+// dropHandoffs forgets the handoffs that have not begun.
+func (c *core) dropHandoffs() {
+	if c.next != nil {
+		c.handoffs = append(c.handoffs, c.next)
+	}
+	for _, to := range c.handoffs {
+		to.persona().life.release()
+	}
+	c.handoffs, c.next = nil, nil
 }
 
 // stepFloor moves the top frame along.
 func (c *core) stepFloor() {
 	f := c.top()
 	if f == nil {
-		if c.closing == nil && len(c.handoffs) > 0 {
-			next := c.handoffs[0]
-			c.handoffs = c.handoffs[1:]
+		if c.next == nil && len(c.handoffs) > 0 {
+			c.next, c.handoffs = c.handoffs[0], c.handoffs[1:]
+		}
+		if next := c.next; next != nil {
+			c.next = nil
 			c.place(next, nil)
 		}
 		return
@@ -222,7 +325,8 @@ func (c *core) stepFloor() {
 			c.leave(f, closed)
 		case f.leaving != staying: // replaced while it was covered
 			c.leave(f, f.leaving)
-		case len(c.handoffs) > 0:
+		case len(c.handoffs) > 0 && c.next == nil:
+			c.next, c.handoffs = c.handoffs[0], c.handoffs[1:]
 			c.leave(f, replaced)
 		case f.owner != nil && f.task.finished():
 			c.leave(f, popped)
@@ -236,7 +340,7 @@ func (c *core) stepFloor() {
 		}
 		f.phase = phaseDrain
 		f.refuseTasks(ErrHandedOff)
-		if f.leaving == closed && !c.closing.drain || f.leaving == replaced && f.covered {
+		if f.leaving == closed && !c.closing.drain {
 			f.dropSpeech()
 		}
 		c.touch()
@@ -258,19 +362,7 @@ func (c *core) place(a Activity, owner *push) {
 		f.modality = c.last.modality
 	}
 	f.ctx, f.cancel = context.WithCancelCause(c.ctx)
-	if !agent.life.frame.CompareAndSwap(nil, f) {
-		// Its other stay began after the handoff was asked for.
-		err := fmt.Errorf("%w: %s", ErrAgentRunning, f.id)
-		f.cancel(err)
-		if owner != nil {
-			c.top().covered = false
-			owner.finish(err)
-		} else {
-			c.reportError("handoff", err, false)
-		}
-		c.touch()
-		return
-	}
+	agent.life.frame.Store(f) // it was claimed for this
 	if f.task != nil {
 		f.task.bind(f)
 	}
@@ -279,22 +371,40 @@ func (c *core) place(a Activity, owner *push) {
 	}
 	c.stack = append(c.stack, f)
 	var fresh []*Toolset
-	if !c.setUp {
-		c.setUp = true
-		c.sessionSets = toolsets(c.sessionTools)
+	if c.sessionSets == nil {
+		c.sessionSets = toolsets(c.opts.Tools)
 		fresh = c.acquire(c.sessionSets)
 	}
 	f.sets = toolsets(ownTools(a))
 	f.setUp(append(fresh, c.acquire(f.sets)...), func() {
-		if f.phase == phaseSetup {
+		if !c.toolsReady {
+			c.toolsReady = true
+			c.sessionTools = frozenTools(c.opts.Tools)
+		}
+		if c.closing != nil || owner != nil && f.task.finished() {
+			c.skip(f)
+		} else {
 			c.enter(f)
 		}
 	})
 }
 
+// skip takes a frame off the floor that has nothing to do there any more, before its agent has entered.
+func (c *core) skip(f *frame) {
+	f.leaving = popped
+	if c.closing != nil {
+		f.leaving = closed
+		if f.task != nil {
+			f.task.fail(ErrSessionClosed)
+		}
+	}
+	c.finishFrame(f)
+}
+
 // enter makes a frame active: its handoff and configuration are recorded and its OnEnter begins.
 func (c *core) enter(f *frame) {
 	f.phase = phaseActive
+	f.entered = true
 	old := ""
 	if f.owner != nil {
 		old = f.owner.by.f.id
@@ -302,19 +412,27 @@ func (c *core) enter(f *frame) {
 		old = c.last.id
 	}
 	f.instructions = f.agent.instructions()
-	if err := f.resolveTools(ownTools(f.act)); err != nil {
-		// Setup may have added tools that clash; the conversation goes on with what was there before.
+	if err := f.resolveTools(); err != nil {
+		// Setup may have added tools that do not fit; the conversation goes on without them.
 		c.reportError("tools of "+f.id, err, false)
 	}
 	f.chat = f.startContext()
+	for _, m := range c.unheard {
+		f.chat.Insert(m)
+	}
+	c.unheard = nil
 	c.recordHandoff(old, f.id)
 	f.recordConfig()
 	if f.task != nil && f.owner != nil {
 		c.emit(&TaskStarted{TaskID: f.id})
 	}
+	if f.task != nil && f.task.finished() { // a task that nobody waits for
+		f.task.noticed(f)
+	}
 	if c.agentState == AgentInitializing {
 		c.setAgentState(AgentListening)
 	}
+	c.restState()
 	if f.agent.OnEnter != nil {
 		f.startHook("OnEnter", f.ctx, f.agent.OnEnter)
 	}
@@ -324,14 +442,14 @@ func (c *core) enter(f *frame) {
 // startHook runs a hook of the frame's agent.
 func (f *frame) startHook(name string, ctx context.Context, fn func(context.Context, *AgentSession) error) *hook {
 	c := f.c
-	h := &hook{name: name, run: c.openRun()}
+	h := &hook{name: name, run: c.run}
 	h.by = &caller{f: f, hook: h, src: c.newSource(order.Hook)}
 	h.job = &job{what: name + " of " + f.id, src: h.by.src}
-	h.job.end = func(err error) {
+	h.job.end = func(e ending) {
 		h.by.ended.Store(true)
 		f.hooks = slices.DeleteFunc(f.hooks, func(x *hook) bool { return x == h })
-		if err != nil && !expectedAtClose(c, err) {
-			c.reportError(h.job.what, err, false)
+		if e.err != nil && !e.expected && !e.abandoned && !(e.cancelled && c.closing != nil) {
+			c.reportError(h.job.what, e.err, false)
 		}
 		if h.after != nil {
 			h.after()
@@ -344,12 +462,6 @@ func (f *frame) startHook(name string, ctx context.Context, fn func(context.Cont
 	return h
 }
 
-// expectedAtClose reports whether an error only says that the session, or the activity, is ending.
-func expectedAtClose(c *core, err error) bool {
-	return errors.Is(err, ErrSessionClosed) || errors.Is(err, ErrHandedOff) ||
-		c.closing != nil && errors.Is(err, context.Canceled)
-}
-
 func (f *frame) hookRunning(name string) bool {
 	return slices.ContainsFunc(f.hooks, func(h *hook) bool { return h.name == name })
 }
@@ -357,14 +469,14 @@ func (f *frame) hookRunning(name string) bool {
 func (c *core) recordHandoff(old, id string) {
 	h := &AgentHandoff{ItemMeta: ItemMeta{ID: c.newID("item"), CreatedAt: c.now()}, OldAgentID: old, NewAgentID: id}
 	c.history.Insert(h)
-	c.openRun().record(h)
+	c.run.record(h)
 	c.emit(&ItemAdded{Item: h})
 }
 
 // floorMoves reports whether the floor is changing hands, so that what is asked for now is for whoever gets it.
 func (c *core) floorMoves() bool {
 	f := c.top()
-	return f == nil || f.phase != phaseActive || f.leaving != staying || len(c.handoffs) > 0 || f.pushing != nil || len(f.inline) > 0
+	return f == nil || f.phase != phaseActive || f.leaving != staying || len(c.handoffs) > 0 && c.next == nil || f.pushing != nil || len(f.inline) > 0
 }
 
 func (c *core) currentActivity() Activity {

@@ -83,8 +83,8 @@ func (sp *speech) prepareReply(r Reply) error {
 		if sp.user.ID == "" {
 			sp.user.ID = c.newID("item")
 		}
-		if sp.user.CreatedAt.IsZero() {
-			sp.user.CreatedAt = c.now()
+		if now := c.now(); sp.user.CreatedAt.IsZero() || sp.user.CreatedAt.After(now) {
+			sp.user.CreatedAt = now // a clock that is ahead would put what follows before it
 		}
 	}
 	sp.source, sp.reply, sp.priority = SpeechGenerateReply, r, r.Priority
@@ -157,8 +157,11 @@ func (r *Reply) instructions() string {
 }
 
 // nextStep makes the step that answers a round of calls, on the same speech.
-func (c *core) nextStep(prev *step, choice *ToolChoice) *step {
+func (c *core) nextStep(prev *step, choice *ToolChoice) (*step, error) {
 	sp, f := prev.sp, prev.sp.f
+	if f.llm() == nil {
+		return nil, ErrNoLLM
+	}
 	st := &step{c: c, sp: sp, choice: choice, group: c.newID("item")}
 	st.base = f.chat.Copy()
 	// What a node did to the last request stays; what has come to the agent's context since is added.
@@ -174,7 +177,7 @@ func (c *core) nextStep(prev *step, choice *ToolChoice) *step {
 	// What a node did to the tools stays too; if it made them clash, the first of each name counts.
 	st.offer, _ = newToolContext(prev.req.Tools)
 	st.send(chat)
-	return st
+	return st, nil
 }
 
 // addedSince returns the items of now that were not in before.
@@ -336,22 +339,19 @@ func (st *step) fail(err error) {
 }
 
 // streamEnded is the end of the stream, which may be long after it was stopped.
-func (st *step) streamEnded(err error) {
+func (st *step) streamEnded(e ending) {
 	c := st.c
 	if st.req != nil {
-		c.recordUsage(st, err)
+		c.recordUsage(st, e.err)
 	}
 	st.cancel(nil)
 	if st.ended {
 		return
 	}
 	st.ended = true
-	if err != nil {
-		var pe *ProviderError
-		if !(errors.As(err, &pe) && pe.Status == StatusClientClosed) {
-			st.err = err
-			c.modelFailed("llm", err)
-		}
+	if e.err != nil && !e.silent {
+		st.err = e.err
+		c.modelFailed("llm", e.err)
 	}
 	st.flushNode()
 	st.checkPlayed()

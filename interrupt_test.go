@@ -147,6 +147,7 @@ func TestInterruptStopsSpeechInPlayoutOrder(t *testing.T) {
 					}
 				}
 				require.Equal(t, test.want, got)
+				agenttest.Settle(t)
 				require.Equal(t, test.warns, bytes.Contains(log.Bytes(), []byte("ForceInterrupt")), log.String())
 				for i, h := range handles {
 					require.NoError(t, h.Wait(t.Context()))

@@ -1,6 +1,9 @@
 package agents
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"runtime/debug"
 
 	"github.com/parley-voice/agents/internal/order"
@@ -10,54 +13,75 @@ import (
 type job struct {
 	what string // for errors, such as "tool order_status"
 	src  order.Source
-	end  func(err error)
+	end  func(ending)
 	over bool
 }
 
-// spawn runs fn on a goroutine and end, with what it returned, on the loop. If the job has to be abandoned, end gets
-// an *abandonedError instead, and what fn returns later is dropped.
+// An ending is how a job ended. Errors of user code are looked into where they come from: their methods may do
+// anything, and so have no business on the loop.
+type ending struct {
+	err       error
+	abandoned bool // given up; whatever the job made is not to be touched
+	expected  bool // err only says that the activity, or the session, ended
+	cancelled bool // err says that a context ended
+	silent    bool // err says that the provider noticed our own cancelling
+}
+
+func endingOf(err error) (e ending) {
+	if err == nil {
+		return ending{}
+	}
+	defer func() {
+		if v := recover(); v != nil { // a method of err
+			e = ending{err: &PanicError{Where: "an error", Value: v, Stack: debug.Stack()}}
+		}
+	}()
+	e.err = err
+	e.expected = errors.Is(err, ErrSessionClosed) || errors.Is(err, ErrHandedOff)
+	e.cancelled = errors.Is(err, context.Canceled)
+	var pe *ProviderError
+	e.silent = errors.As(err, &pe) && pe.Status == StatusClientClosed
+	_ = err.Error() // whoever asks for it later may not be able to stand a panic
+	return e
+}
+
+// spawn runs fn on a goroutine and end, with what it returned, on the loop. If the job has to be abandoned, end hears
+// of that instead, and what fn returns later is dropped.
 func (c *core) spawn(j *job, fn func() error) {
 	c.jobs[j] = struct{}{}
 	go func() {
-		err := error(&exitedError{j.what})
-		defer func() { // also when fn ends the goroutine by runtime.Goexit
+		e := ending{err: fmt.Errorf("agents: %s called runtime.Goexit", j.what)}
+		defer func() { // also when fn ends the goroutine
 			c.queue.Post(j.src, func() {
 				if !j.over {
-					c.endJob(j, err)
+					c.endJob(j, e)
 				}
 			})
 		}()
-		err = guard(j.what, fn)
+		e = endingOf(guard(j.what, fn))
 	}()
+	if c.expired() { // nobody is left to wait for it
+		c.queue.Post(j.src, func() { c.abandon(j) })
+	}
 }
 
-func (c *core) endJob(j *job, err error) {
+func (c *core) endJob(j *job, e ending) {
 	j.over = true
 	delete(c.jobs, j)
 	c.touch()
 	if j.end != nil {
-		j.end(err)
+		j.end(e)
 	}
 }
-
-// An exitedError is the end of user code that ended its goroutine.
-type exitedError struct{ what string }
-
-func (e *exitedError) Error() string { return "agents: " + e.what + " called runtime.Goexit" }
-
-// An abandonedError is the end of user code that did not return in time.
-type abandonedError struct{ what string }
-
-func (e *abandonedError) Error() string { return "agents: " + e.what + " did not return in time" }
 
 // abandon gives up on a job.
 func (c *core) abandon(j *job) {
 	if j.over {
 		return
 	}
-	err := &abandonedError{j.what}
+	err := fmt.Errorf("agents: %s did not return in time", j.what)
 	c.reportError(j.what, err, false)
-	c.endJob(j, err)
+	c.endJob(j, ending{err: err, abandoned: true})
 }
 
 // guard runs fn and turns a panic into an error.

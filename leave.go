@@ -11,7 +11,7 @@ func (c *core) leave(f *frame, why leaving) {
 	f.leaving = why
 	f.phase = phaseExit
 	f.refuseTasks(why.reason())
-	if f.owner != nil && why != popped {
+	if f.task != nil && why != popped {
 		f.task.fail(why.reason())
 	}
 	if why == closed && !c.closing.drain {
@@ -82,16 +82,14 @@ func (f *frame) quiet() bool {
 	if f.current != nil || len(f.queue) > 0 || len(f.background) > 0 || len(f.hooks) > 0 {
 		return false
 	}
-	waits := f.leaving == closed && f.c.closing != nil // a closing session waits for the background too
+	waits := f.leaving == closed // a closing session waits for the background too
 	return !slices.ContainsFunc(f.calls, func(call *toolCall) bool { return waits || !call.detached })
 }
 
 // finishFrame closes the frame's toolsets and then takes it off the floor.
 func (c *core) finishFrame(f *frame) {
 	f.phase = phaseFinish
-	for _, call := range f.calls { // in the background, and they stay there
-		call.outlive()
-	}
+	c.detached = append(c.detached, f.calls...) // they stay in the background
 	f.calls = nil
 	c.orphanReplies = append(c.orphanReplies, f.outlivingReplies()...)
 	f.chore = c.spawnClose("toolset close of "+f.id, c.release(f.sets), func() { c.removeFrame(f) })
@@ -105,11 +103,13 @@ func (c *core) removeFrame(f *frame) {
 	if f.exitCancel != nil {
 		f.exitCancel(nil)
 	}
+	f.dropSpeech()
 	f.leaveContext(f.chat)
 	f.agent.life.frame.Store(nil)
+	f.agent.life.release()
 	c.stack = c.stack[:len(c.stack)-1]
 	c.touch()
-	if f.task != nil && f.owner != nil {
+	if f.task != nil && f.owner != nil && f.entered {
 		c.emit(&TaskEnded{TaskID: f.id, Err: f.task.failure()})
 	}
 	if f.owner == nil {
@@ -128,19 +128,22 @@ func (c *core) removeFrame(f *frame) {
 		f.owner.finish(nil)
 		return
 	}
-	parent.merge(f)
-	if c.closing == nil {
+	if f.entered {
+		parent.merge(f)
+	}
+	if f.entered && c.closing == nil {
 		c.recordHandoff(f.id, parent.id)
 		parent.recordConfig()
 	}
 	parent.rewatch(f.owner)
 	f.owner.finish(nil)
+	c.restState()
 }
 
 // leaveContext stores the context that the agent comes back to.
 func (f *frame) leaveContext(chat *ChatContext) {
 	if chat != nil {
-		f.agent.life.left.Store(chat)
+		f.agent.life.left.Store(&leftContext{f.c.token, chat})
 	}
 }
 
@@ -154,7 +157,7 @@ func (f *frame) merge(child *frame) {
 
 // rewatch makes the open run wait for what waited for a task.
 func (f *frame) rewatch(p *push) {
-	run := f.c.openRun()
+	run := f.c.run
 	if run == nil {
 		return
 	}

@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -21,7 +21,6 @@ import (
 type core struct {
 	opts   Options
 	cfg    settings
-	log    *slog.Logger
 	events *eventLog
 
 	startMu sync.Mutex // guards the change from new to started, nothing else
@@ -40,23 +39,28 @@ type core struct {
 	prefix    string
 	ids       uint64
 	sources   uint32
+	began     time.Time
+	token     *byte // tells the session from others
 	lastStamp time.Time
 	dirty     bool
+	mutant    func([]*toolCall) *toolCall // a test's way to break the loop
 
 	timers timerHeap
 	alarm  *time.Timer
 	jobs   map[*job]struct{}
 
 	stack    []*frame
-	last     *frame     // the frame that left the floor last, for the next handoff's record
-	handoffs []Activity // asked for and not begun
-	parked   []*speech  // asked for while the floor changes hands
+	last     *frame         // the frame that left the floor last, for the next handoff's record
+	handoffs []Activity     // asked for and not begun
+	next     Activity       // takes the floor once it is empty
+	parked   []*speech      // asked for while the floor changes hands
+	unheard  []*ChatMessage // turns that were cut off while it did
 	history  *ChatContext
 	callIDs  map[string]struct{}
 
-	sessionTools  []Tool      // Options.Tools
-	sessionSets   []*Toolset  // the toolsets among them, once they are in use
-	setUp         bool        // they are
+	sessionTools  []Tool     // Options.Tools
+	sessionSets   []*Toolset // the toolsets among them, once they are in use
+	toolsReady    bool       // they are set up, and sessionTools does not change any more
 	inUse         map[*Toolset]int
 	detached      []*toolCall // calls in the background whose agent has left
 	orphanReplies []*deferred // their results, which the agent on the floor is to reply to
@@ -64,6 +68,7 @@ type core struct {
 	idlers        []*idler
 	seq           uint64 // of speeches
 	lastSpeechEnd time.Time
+	pause         *timer // before the next speech
 
 	userState  UserState
 	agentState AgentState
@@ -99,14 +104,12 @@ const (
 )
 
 func newCore(opts Options) *core {
+	opts.Tools = slices.Clone(opts.Tools)
 	c := &core{
-		opts: opts, log: opts.Logger, events: &eventLog{},
-		begun: make(chan struct{}), ended: make(chan struct{}), gone: make(chan struct{}),
+		opts: opts, events: &eventLog{},
+		token: new(byte), begun: make(chan struct{}), ended: make(chan struct{}), gone: make(chan struct{}),
 		userState: UserListening, agentState: AgentInitializing,
 		history: &ChatContext{}, jobs: map[*job]struct{}{}, callIDs: map[string]struct{}{}, inUse: map[*Toolset]int{},
-	}
-	if c.log == nil {
-		c.log = slog.New(slog.DiscardHandler)
 	}
 	c.cfg.maxToolSteps = countOr(opts.MaxToolSteps, 3)
 	c.cfg.maxErrors = countOr(opts.MaxUnrecoverableErrors, 3)
@@ -177,7 +180,11 @@ func (c *core) start(ctx context.Context, first Activity, io IO, capture bool) (
 	}
 	// Everything that can be refused is refused here, so that a failed Start leaves nothing behind.
 	c.sessionTools = c.opts.Tools
-	if err := c.checkActivity(first); err != nil {
+	err := c.checkActivity(first)
+	if err == nil {
+		err = c.claim(first)
+	}
+	if err != nil {
 		c.startMu.Unlock()
 		return nil, err
 	}
@@ -190,7 +197,10 @@ func (c *core) start(ctx context.Context, first Activity, io IO, capture bool) (
 	}
 	c.mocks = mock.From(ctx)
 	c.ctx, c.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	c.io, c.first = io, first
+	c.io, c.first, c.began = io, first, time.Now().Round(0)
+	if c.opts.Logger != nil {
+		c.events.logger = c.events.deliver(logEvents(c.opts.Logger))
+	}
 	if c.opts.OnEvent != nil {
 		c.events.deliver(c.opts.OnEvent)
 	}
@@ -213,11 +223,14 @@ func (c *core) start(ctx context.Context, first Activity, io IO, capture bool) (
 	})
 	context.AfterFunc(c.ctx, func() { stop() })
 	select {
-	case err := <-up:
-		return run, err
+	case err = <-up:
 	case <-c.ended:
-		return nil, ErrSessionClosed
+		err = ErrSessionClosed
 	}
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return run, err
 }
 
 // begin is the first message: it gives the floor to the first activity and answers once it has it.
@@ -271,9 +284,9 @@ func (c *core) do(by *caller, fn func()) error {
 	default:
 		return ErrNotStarted
 	}
-	src := order.Source{}
+	src := order.Source{Rank: order.Command}
 	if by != nil {
-		src = order.Source{Rank: order.Command, ID: by.src.ID}
+		src.ID = by.src.ID
 	}
 	ran := make(chan struct{})
 	if !c.queue.Post(src, func() { fn(); close(ran) }) {
@@ -294,13 +307,20 @@ func (c *core) do(by *caller, fn func()) error {
 
 // read runs fn on the loop, or here when there is no loop: before the start, and after the end when nothing changes.
 func (c *core) read(fn func()) {
-	switch err := c.do(nil, fn); {
-	case err == nil:
-	case errors.Is(err, ErrNotStarted):
+	err := c.do(nil, fn)
+	if err == ErrNotStarted {
 		c.startMu.Lock()
-		defer c.startMu.Unlock()
-		fn()
-	default:
+		select {
+		case <-c.begun: // meanwhile
+			c.startMu.Unlock()
+			err = c.do(nil, fn)
+		default:
+			defer c.startMu.Unlock()
+			fn()
+			return
+		}
+	}
+	if err != nil {
 		<-c.ended
 		c.startMu.Lock() // readers after the end may be many
 		defer c.startMu.Unlock()

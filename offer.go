@@ -15,6 +15,50 @@ type toolContext struct {
 	sets   []Tool // as they were given, for toolset names
 	flat   []Tool
 	byName map[string]*FunctionTool
+	traits map[*FunctionTool]toolTraits
+}
+
+// toolTraits are what a tool has from the toolset it is in.
+type toolTraits struct {
+	background bool
+	templates  *ToolTemplates
+}
+
+// describe notes what the tools in toolsets have from them.
+func (o *toolContext) describe(tools []Tool, session bool) {
+	if o.traits == nil {
+		o.traits = map[*FunctionTool]toolTraits{}
+	}
+	for _, ts := range toolsets(tools) {
+		for _, t := range ts.Tools {
+			if ft, ok := t.(*FunctionTool); ok {
+				o.traits[ft] = toolTraits{background: session && ts.Background, templates: ts.Templates}
+			}
+		}
+	}
+}
+
+// frozenTools copies tools with their toolsets as they are now: a toolset's Tools are its Setup's to change.
+func frozenTools(tools []Tool) []Tool {
+	frozen := make([]Tool, len(tools))
+	for i, t := range tools {
+		if ts, ok := t.(*Toolset); ok && ts != nil {
+			t = &Toolset{ID: ts.ID, Tools: frozenTools(ts.Tools), Background: ts.Background, Templates: ts.Templates}
+		}
+		frozen[i] = t
+	}
+	return frozen
+}
+
+// settledTools copies tools without the members of toolsets that have a Setup, which may be running.
+func settledTools(tools []Tool) []Tool {
+	settled := slices.Clone(tools)
+	for i, t := range settled {
+		if ts, ok := t.(*Toolset); ok && ts != nil && ts.Setup != nil {
+			settled[i] = &Toolset{ID: ts.ID}
+		}
+	}
+	return settled
 }
 
 // newToolContext makes an offer of tools. With tools that clash, the error says which, and the first of them are kept.

@@ -61,10 +61,10 @@ func (st *step) startNode(node func(context.Context, iter.Seq[string]) iter.Seq[
 	src := c.newSource(order.Model)
 	credits := make(chan struct{}, maxStreamAhead)
 	j := &job{what: "TranscriptionNode of " + st.sp.f.id, src: src}
-	j.end = func(err error) {
+	j.end = func(e ending) {
 		cancel(nil)
-		if err != nil && st.noding {
-			c.reportError(j.what, err, false)
+		if e.err != nil && st.noding && !e.abandoned {
+			c.reportError(j.what, e.err, false)
 		}
 		if st.noding {
 			st.noding = false
@@ -131,7 +131,9 @@ func (c *core) finishPlayout(st *step) {
 	}
 	if f.current == sp {
 		f.current = nil
-		c.lastSpeechEnd = time.Now()
+		if st.said.Len() > 0 {
+			c.lastSpeechEnd = time.Now()
+		}
 	}
 	if len(st.calls) == 0 {
 		c.endSpeech(sp)
@@ -154,7 +156,7 @@ func (c *core) restState() {
 	if f == nil || f.current != nil || c.agentState == AgentInitializing {
 		return
 	}
-	if len(f.queue) > 0 && !f.covered {
+	if len(f.queue) > 0 && f.pushing == nil {
 		return // the next speech sets it
 	}
 	if len(f.background) > 0 {

@@ -27,12 +27,6 @@ func (c *core) stepPush(f *frame) {
 	if f.current != nil || slices.ContainsFunc(f.queue, func(sp *speech) bool { return sp.seq <= p.seq }) {
 		return
 	}
-	if err := c.checkActivity(p.act); err != nil {
-		f.pushing = nil
-		p.finish(err)
-		c.touch()
-		return
-	}
 	f.pushing = nil
 	f.covered = true
 	c.place(p.act, p)
@@ -49,10 +43,16 @@ func (c *core) requestPush(p *push) error {
 		return ErrNotActive
 	case f.leaving != staying && (by.hook == nil || by.hook.name != "OnExit"):
 		return ErrHandedOff
-	case by.call != nil && by.call.sp != nil && by.call.sp.isInterrupted():
+	case by.call != nil && by.call.st != nil && by.call.sp.isInterrupted():
 		return ErrInterrupted
 	}
-	if by.call != nil && by.call.sp != nil {
+	if err := c.checkActivity(p.act); err != nil {
+		return err
+	}
+	if err := c.claim(p.act); err != nil {
+		return err
+	}
+	if by.call != nil && by.call.st != nil {
 		p.held = by.call.sp
 		p.held.hold()
 	}

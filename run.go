@@ -80,7 +80,7 @@ func (c *core) beginRun(o RunOptions) (*activeRun, error) {
 	switch {
 	case c.closing != nil:
 		return nil, ErrSessionClosed
-	case c.openRun() != nil:
+	case c.run != nil:
 		return nil, ErrRunActive
 	}
 	run := newRun(c, o.Output)
@@ -89,19 +89,10 @@ func (c *core) beginRun(o RunOptions) (*activeRun, error) {
 		return sp.prepareReply(Reply{UserInput: o.Text, Modality: o.Modality})
 	})
 	if h.sp == nil {
-		run.over = true // it never began, so it does not keep the next one out
-		c.run = nil
+		c.run = nil // it never began, so it does not keep the next one out
 		return nil, h.err
 	}
 	return run, nil
-}
-
-// openRun returns the run that has not finished, or nil.
-func (c *core) openRun() *activeRun {
-	if c.run == nil || c.run.over {
-		return nil
-	}
-	return c.run
 }
 
 // record adds what happened to the run, in the order of the items' times.
@@ -132,7 +123,7 @@ func (r *activeRun) setOutput(v any) {
 
 // stepRun finishes the run when nothing goes on that it waits for.
 func (c *core) stepRun() {
-	run := c.openRun()
+	run := c.run
 	if run == nil || !c.restsFor(run) {
 		return
 	}
@@ -175,9 +166,6 @@ func describeOutput(r *RunResult) string {
 func (c *core) restsFor(run *activeRun) bool {
 	f := c.top()
 	if f == nil || c.floorMoves() || len(c.parked) > 0 {
-		return false
-	}
-	if f.owner == nil && f.task != nil && f.task.finished() && !f.task.settled {
 		return false
 	}
 	of := func(sp *speech) bool { return sp.run == run }

@@ -114,19 +114,30 @@ func (c *core) releaseHolds(by *caller) {
 	c.holds = slices.DeleteFunc(c.holds, func(x *hold) bool { return x.by == by })
 }
 
-// stepHolds gives the floor to the first tool that claims it.
+// stepHolds gives the floor to the tools that claim it, one after another. A claim made within another, by the same
+// tool or in a task that it runs, does not wait for that one.
 func (c *core) stepHolds() {
-	if len(c.holds) == 0 || c.holds[0].granted {
-		return
+	for i, h := range c.holds {
+		if !h.granted && !c.heldUp(h.by, c.holds[:i]) && c.mayHold(h.by.call) {
+			h.granted = true
+			c.touch()
+		}
 	}
-	h := c.holds[0]
-	call := h.by.call
-	if f := c.top(); !c.silent() || f.delivering != nil || call.f.phase != phaseGone && call.f != f ||
-		slices.ContainsFunc(f.deferred, func(d *deferred) bool { return d.call == call }) {
-		return
-	}
-	h.granted = true
-	c.touch()
+}
+
+// heldUp reports whether one of the holds keeps the caller from the floor. Claims of an agent that waits for a task do
+// not count before they are granted.
+func (c *core) heldUp(by *caller, holds []*hold) bool {
+	return slices.ContainsFunc(holds, func(h *hold) bool {
+		return !by.within(h.by) && (h.granted || !h.by.call.f.covered)
+	})
+}
+
+// mayHold reports whether nobody speaks, and what the call reported before has been passed on.
+func (c *core) mayHold(call *toolCall) bool {
+	f := c.top()
+	return c.silent() && f.delivering == nil && (call.f.phase == phaseGone || call.f == f) &&
+		!slices.ContainsFunc(f.deferred, func(d *deferred) bool { return d.call == call })
 }
 
 // silent reports whether nobody speaks and nothing is going to be said.
@@ -179,7 +190,10 @@ func (c *core) stepIdlers() {
 
 func (c *core) waitForIdle(ctx context.Context, by *caller) error {
 	return c.waitFor(ctx, by, func() bool {
-		held := len(c.holds) > 0 && (c.holds[0].by != by || by == nil)
-		return c.silent() && !held
+		if by.live() && by.f.leaving != staying || by.live() && by.f == c.top() && c.floorMoves() {
+			// The floor moves once the caller is done, so it waits for its own agent to have finished speaking.
+			return by.f.current == nil && len(by.f.queue) == 0 && c.userState != UserSpeaking
+		}
+		return c.silent() && !c.heldUp(by, slices.DeleteFunc(slices.Clone(c.holds), func(h *hold) bool { return !h.granted }))
 	})
 }

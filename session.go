@@ -3,6 +3,8 @@ package agents
 import (
 	"context"
 	"iter"
+	"maps"
+	"slices"
 )
 
 // An AgentSession is one conversation. It gives the floor to one activity at a time, hands the user's turns to it and
@@ -81,7 +83,7 @@ func (s *AgentSession) Say(text string, opts ...SayOptions) *SpeechHandle {
 // Asked for by a tool, the reply uses no tools unless ToolChoice says otherwise. Asked for by OnEnter, it does not
 // offer tools with IgnoreOnEnter.
 func (s *AgentSession) GenerateReply(r Reply) *SpeechHandle {
-	return s.c.generateReply(s.by, r)
+	return s.c.generateReply(s.by, r.clone())
 }
 
 // Interrupt stops the current speech and drops the scheduled ones, in order, up to the first that does not allow it;
@@ -160,6 +162,20 @@ type Reply struct {
 	Modality Modality
 	// Priority says which scheduled speech comes first.
 	Priority Priority
+}
+
+// clone copies what the caller may go on to change.
+func (r Reply) clone() Reply {
+	if r.ChatContext != nil {
+		r.ChatContext = r.ChatContext.Copy()
+	}
+	r.Tools = slices.Clone(r.Tools)
+	if r.UserMessage != nil {
+		m := *r.UserMessage
+		m.Content, m.Extra = slices.Clone(m.Content), maps.Clone(m.Extra)
+		r.UserMessage = &m
+	}
+	return r
 }
 
 // SayOptions are the options of Say.

@@ -34,10 +34,14 @@ func (h *SpeechHandle) ID() string { return h.id }
 func (h *SpeechHandle) Done() <-chan struct{} { return h.done }
 
 // Wait returns when the turn is over, with what Err then says, or when ctx is done, with its cause. A tool cannot wait
-// for the speech that called it and gets [ErrSelfWait].
+// for the speech that called it, nor anything else for speech that waits for it, and gets [ErrSelfWait].
 func (h *SpeechHandle) Wait(ctx context.Context) error {
-	if by := callerFrom(ctx); by.live() && by.call != nil && h.sp != nil && by.call.blocks(h.sp) {
-		return ErrSelfWait
+	if by := callerFrom(ctx); by.live() && h.sp != nil {
+		self := false
+		h.c.do(by, func() { self = by.blocks(h.sp) })
+		if self {
+			return ErrSelfWait
+		}
 	}
 	select {
 	case <-h.done:
@@ -223,10 +227,10 @@ func (c *core) createSpeech(by *caller, fill func(*speech) error) *SpeechHandle 
 	if c.closing != nil && !c.closing.admits(by) {
 		return failedSpeech(c, ErrSessionClosed)
 	}
-	sp := &speech{c: c, by: by, run: c.openRun(), steps: 1}
+	sp := &speech{c: c, by: by, run: c.run, steps: 1}
 	sp.h = &SpeechHandle{c: c, sp: sp, id: c.newID("speech"), done: make(chan struct{})}
 	sp.h.steps.Store(1)
-	if by.live() && by.f.phase != phaseGone {
+	if by.live() && by.f.phase < phaseFinish {
 		sp.f = by.f
 	} else if !c.floorMoves() || c.closing != nil {
 		sp.f = c.top()
@@ -308,8 +312,10 @@ func (sp *speech) storeUser() {
 			f.modality = sp.reply.Modality
 		}
 		f.chat.Insert(sp.user)
-	} else if f := sp.c.top(); f != nil && f.chat != nil {
+	} else if f := sp.c.top(); sp.c.closing != nil && f != nil && f.chat != nil {
 		f.chat.Insert(sp.user)
+	} else {
+		sp.c.unheard = append(sp.c.unheard, sp.user) // it was meant for whoever gets the floor
 	}
 	sp.c.history.Insert(sp.user)
 	sp.c.emit(&ItemAdded{Item: sp.user})
@@ -332,17 +338,23 @@ func (c *core) stepSpeeches() {
 	if f.covered || f.phase < phaseActive || f.current != nil || len(f.queue) == 0 {
 		return
 	}
-	sp := f.queue[0]
-	if f.pushing != nil && sp.seq > f.pushing.seq {
-		return // it plays when the floor is back
-	}
-	if delay := f.speechDelay(); delay > 0 && !c.lastSpeechEnd.IsZero() {
-		if wait := delay - time.Since(c.lastSpeechEnd); wait > 0 {
-			c.after(wait, func() {})
+	next := 0
+	if f.pushing != nil { // what was asked for later plays when the floor is back
+		next = slices.IndexFunc(f.queue, func(sp *speech) bool { return sp.seq <= f.pushing.seq })
+		if next < 0 {
 			return
 		}
 	}
-	f.queue = f.queue[1:]
+	if delay := f.speechDelay(); delay > 0 && !c.lastSpeechEnd.IsZero() {
+		if wait := delay - time.Since(c.lastSpeechEnd); wait > 0 {
+			if c.pause == nil || c.pause.index < 0 {
+				c.pause = c.after(wait, func() {})
+			}
+			return
+		}
+	}
+	sp := f.queue[next]
+	f.queue = slices.Delete(f.queue, next, next+1)
 	if sp.step == nil {
 		c.startStep(sp)
 	}
@@ -470,7 +482,7 @@ func (c *core) interruptAll(by *caller, force bool) ([]*speech, error) {
 	}
 	for _, sp := range slices.Concat(f.queue, c.parked) {
 		if !stoppable(sp) {
-			c.log.Warn("speech behind one that does not allow interruptions still plays; use ForceInterrupt", "speech", sp.h.id)
+			c.warn("speech behind one that does not allow interruptions still plays; use ForceInterrupt", "speech", sp.h.id)
 			break
 		}
 		list = append(list, sp)
@@ -478,9 +490,8 @@ func (c *core) interruptAll(by *caller, force bool) ([]*speech, error) {
 	for _, sp := range list {
 		sp.interrupt()
 	}
-	return slices.DeleteFunc(list, func(sp *speech) bool {
-		return by.live() && by.call != nil && by.call.blocks(sp) // it would wait for itself
-	}), nil
+	// It would wait for itself.
+	return slices.DeleteFunc(list, func(sp *speech) bool { return by.blocks(sp) }), nil
 }
 
 // newSayStep makes the step of a text that is said as it is.

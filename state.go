@@ -2,6 +2,7 @@ package agents
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -11,8 +12,37 @@ import (
 func (c *core) emit(e Event) { c.events.emit(e, time.Now().Round(0)) }
 
 func (c *core) reportError(source string, err error, recoverable bool) {
-	c.log.Error("agents: error", "source", source, "error", err, "recoverable", recoverable)
 	c.emit(&ErrorOccurred{Err: err, Source: source, Recoverable: recoverable})
+}
+
+// warn logs something that is not an event. A logger's handler is the application's, so it is not called here.
+func (c *core) warn(msg string, args ...any) {
+	if c.opts.Logger != nil {
+		c.events.log(&logRecord{msg: msg, args: args})
+	}
+}
+
+// logRecord is what warn logs.
+type logRecord struct {
+	EventMeta
+	msg  string
+	args []any
+}
+
+// logEvents logs what is worth knowing in operation.
+func logEvents(logger *slog.Logger) func(Event) {
+	return func(e Event) {
+		switch e := e.(type) {
+		case *logRecord:
+			logger.Warn(e.msg, e.args...)
+		case *ErrorOccurred:
+			level := slog.LevelError
+			if e.Recoverable {
+				level = slog.LevelWarn
+			}
+			logger.Log(context.Background(), level, "agents: "+e.Source+" failed", "error", e.Err, "recoverable", e.Recoverable)
+		}
+	}
 }
 
 // modelFailed counts a failure that retries did not mend, and closes the session when there are too many.
@@ -130,28 +160,38 @@ func (c *core) commitUserTurn(context.Context) (string, error) {
 
 func (c *core) clearUserTurn() error { return c.do(nil, func() {}) }
 
-// captureText shows the agent's words on a text output.
-func (c *core) captureText(out TextOutput) func(Event) {
-	return func(e Event) {
-		if o, ok := e.(*AgentOutput); ok {
-			if o.Final {
-				out.Flush()
-			} else if err := out.Capture(c.ctx, o.Text); err != nil {
-				c.log.Error("agents: text output failed", "error", err)
-			}
-		}
+// prewarm lets the models of the session and of its first agent prepare their connections.
+func (c *core) prewarm() {
+	own := c.first.persona().LLM
+	if own == nil {
+		own = c.opts.LLM
 	}
+	p, ok := own.(Prewarmer)
+	if !ok {
+		return
+	}
+	ctx := c.ctx
+	c.spawn(&job{what: "prewarm", src: c.newSource(order.Model)}, func() error {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		p.Prewarm(ctx)
+		return nil
+	})
 }
 
-func (c *core) prewarm() {
-	for _, m := range []any{c.opts.LLM, c.first.persona().LLM} {
-		if p, ok := m.(Prewarmer); ok {
-			c.spawn(&job{what: "prewarm", src: c.newSource(order.Model)}, func() error {
-				ctx, cancel := context.WithTimeout(c.ctx, 10*time.Second)
-				defer cancel()
-				p.Prewarm(ctx)
-				return nil
-			})
+// captureText shows the agent's words on a text output.
+func (c *core) captureText(out TextOutput) func(Event) {
+	ctx := c.ctx
+	return func(e Event) {
+		o, ok := e.(*AgentOutput)
+		switch {
+		case !ok:
+		case o.Final:
+			out.Flush()
+		default:
+			if err := out.Capture(ctx, o.Text); err != nil && c.opts.Logger != nil {
+				c.opts.Logger.Error("agents: text output failed", "error", err)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package agents
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -51,8 +52,7 @@ func NewTask[R any](instructions string) *AgentTask[R] {
 // The error is what Fail was given; [ErrTaskCancelled] after Cancel; [ErrHandedOff] if a handoff took the task's
 // place; [ErrSessionClosed] if the session closed; or the cause of ctx if that ended, which cancels the task.
 func (t *AgentTask[R]) Run(ctx context.Context) (R, error) {
-	t.core.keepCalls = t.KeepToolCalls
-	if err := runTask(ctx, t, &t.core); err != nil {
+	if err := runTask(ctx, t, &t.core, t.KeepToolCalls); err != nil {
 		var zero R
 		return zero, err
 	}
@@ -61,22 +61,20 @@ func (t *AgentTask[R]) Run(ctx context.Context) (R, error) {
 
 // Complete ends the task with its result. The error is [ErrTaskUsed] if it had already ended.
 func (t *AgentTask[R]) Complete(result R) error {
-	return t.core.finish(nil, result, func() { t.result = result })
+	return t.core.finish(nil, result, func() { t.result = result }, false)
 }
 
 // Fail ends the task with an error, which Run returns. It returns [ErrTaskUsed] if the task had already ended.
 func (t *AgentTask[R]) Fail(err error) error {
 	if err == nil {
-		return fmt.Errorf("agents: Fail needs an error")
+		return errors.New("agents: Fail needs an error")
 	}
-	return t.core.finish(err, nil, nil)
+	return t.core.finish(err, nil, nil, false)
 }
 
 // Cancel interrupts what the task says and ends it with [ErrTaskCancelled], if it has not ended yet.
 func (t *AgentTask[R]) Cancel() {
-	if t.core.finish(ErrTaskCancelled, nil, nil) == nil {
-		t.core.interrupt()
-	}
+	t.core.finish(ErrTaskCancelled, nil, nil, true) // it may have ended, and then that stands
 }
 
 // Done reports whether the task has ended: by Complete, Fail, Cancel or because it lost the floor.
@@ -121,17 +119,17 @@ func (t *AgentTask[R]) submitTool() *FunctionTool {
 
 // taskCore is what all tasks have, whatever their result.
 type taskCore struct {
-	keepCalls  bool
 	used       atomic.Bool          // Run was called, or it took the floor otherwise
-	waiting    atomic.Pointer[core] // the session in which Run waits for the floor
-	frame      atomic.Pointer[frame]
+	session    atomic.Pointer[core] // in which it has the floor, or waits for it
+	frame      *frame               // owned by the loop
+	keepCalls  bool                 // set by the one Run
 	submitOnce sync.Once
 	submit     *FunctionTool
-	settled    bool // owned by the loop: the end was noticed
 
-	mu   sync.Mutex
-	over bool
-	err  error
+	mu     sync.Mutex
+	over   bool
+	err    error
+	output any
 }
 
 type anyTask interface{ taskCore() *taskCore }
@@ -156,7 +154,7 @@ func (t *taskCore) failure() error {
 }
 
 // end marks the task as over. It reports false if it was already.
-func (t *taskCore) end(err error, store func()) bool {
+func (t *taskCore) end(err error, output any, store func()) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.over {
@@ -165,61 +163,61 @@ func (t *taskCore) end(err error, store func()) bool {
 	if store != nil {
 		store()
 	}
-	t.over, t.err = true, err
+	t.over, t.err, t.output = true, err, output
 	return true
 }
 
-// finish ends the task and tells the session, from any goroutine.
-func (t *taskCore) finish(err error, output any, store func()) error {
-	if !t.end(err, store) {
+// fail ends the task from the loop, when it loses the floor.
+func (t *taskCore) fail(err error) { t.end(err, nil, nil) }
+
+// finish ends the task from any goroutine: on the loop, so that whoever waits for the task sees all of its end at once,
+// unless there is none.
+func (t *taskCore) finish(err error, output any, store func(), interrupt bool) error {
+	ended := false
+	on := func() {
+		if ended = t.end(err, output, store); !ended {
+			return
+		}
+		if f := t.frame; f != nil && f.phase != phaseGone {
+			t.noticed(f)
+			if interrupt {
+				f.cancel(ErrTaskCancelled)
+				f.dropSpeech()
+			}
+		}
+		t.session.Load().touch()
+	}
+	if c := t.session.Load(); c == nil || c.do(nil, on) != nil {
+		ended = t.end(err, output, store)
+	}
+	if !ended {
 		return ErrTaskUsed
 	}
-	f := t.frame.Load()
-	if f == nil {
-		if c := t.waiting.Load(); c != nil { // it need not take the floor any more
-			c.do(nil, c.touch)
-		}
-		return nil
-	}
-	// The loop may be gone, and then nobody waits for this.
-	f.c.do(nil, func() { t.noticed(f, output, err) })
 	return nil
 }
 
-// noticed is the loop's side of a task's end. A result is the open run's output; an error is, of a task that nobody
-// waits for.
-func (t *taskCore) noticed(f *frame, output any, err error) {
-	t.settled = true
+// noticed makes a task's result the output of the open run; and its error, if nobody waits for the task.
+func (t *taskCore) noticed(f *frame) {
+	t.mu.Lock()
+	err, output := t.err, t.output
+	t.mu.Unlock()
 	switch {
 	case err == nil:
-		f.c.openRun().setOutput(output)
+		f.c.run.setOutput(output)
 	case f.owner == nil:
-		f.c.openRun().setOutput(err)
+		f.c.run.setOutput(err)
 	}
 	f.c.touch()
 }
 
-// fail ends the task from the loop, when it loses the floor.
-func (t *taskCore) fail(err error) { t.end(err, nil) }
-
 func (t *taskCore) bind(f *frame) {
 	t.used.Store(true)
-	t.frame.Store(f)
-}
-
-// interrupt stops what the task says, so that a cancelled task gives the floor back at once.
-func (t *taskCore) interrupt() {
-	if f := t.frame.Load(); f != nil {
-		f.c.do(nil, func() {
-			f.cancel(ErrTaskCancelled)
-			f.dropSpeech()
-			f.c.touch()
-		})
-	}
+	t.session.Store(f.c)
+	t.frame = f
 }
 
 // runTask has the caller that ctx belongs to wait for a task.
-func runTask(ctx context.Context, act Activity, t *taskCore) error {
+func runTask(ctx context.Context, act Activity, t *taskCore, keepCalls bool) error {
 	by := callerFrom(ctx)
 	if !by.live() || by.hook != nil && by.hook.name != "OnEnter" && by.hook.name != "OnExit" {
 		return fmt.Errorf("%w: a task runs in OnEnter, OnExit or a tool, with its context", ErrNotActive)
@@ -231,9 +229,10 @@ func runTask(ctx context.Context, act Activity, t *taskCore) error {
 		t.fail(err)
 		return err
 	}
+	t.keepCalls = keepCalls
 	p := &push{by: by, task: t, act: act, done: make(chan struct{})}
 	c := by.f.c
-	t.waiting.Store(c)
+	t.session.Store(c)
 	var err error
 	if e := c.do(by, func() { err = c.requestPush(p) }); e != nil {
 		err = e
@@ -247,9 +246,7 @@ func runTask(ctx context.Context, act Activity, t *taskCore) error {
 	case <-c.ended:
 	case <-ctx.Done():
 		// The task is given up, and the floor comes back before this returns.
-		if t.finish(context.Cause(ctx), nil, nil) == nil {
-			t.interrupt()
-		}
+		t.finish(context.Cause(ctx), nil, nil, true)
 		select {
 		case <-p.done:
 		case <-c.ended:
@@ -264,8 +261,5 @@ func runTask(ctx context.Context, act Activity, t *taskCore) error {
 	default:
 		t.fail(ErrSessionClosed)
 	}
-	if err := t.failure(); err != nil {
-		return err
-	}
-	return nil
+	return t.failure()
 }

@@ -92,6 +92,7 @@ type member struct {
 type memberTask interface {
 	Activity
 	anyTask
+	activity() Activity
 	prepare(chat *ChatContext, extra ...Tool)
 	run(ctx context.Context) (any, error)
 	regress(err error)
@@ -115,6 +116,8 @@ func AddTask[R any](g *TaskGroup, id, description string, enter func() *AgentTas
 
 type visit[R any] struct{ *AgentTask[R] }
 
+func (v visit[R]) activity() Activity { return v.AgentTask }
+
 func (v visit[R]) prepare(chat *ChatContext, extra ...Tool) {
 	v.ChatContext = chat
 	v.Tools = append(slices.Clone(v.Tools), extra...)
@@ -132,8 +135,7 @@ func (v visit[R]) regress(err error) { v.Fail(err) }
 // errors, are those of [AgentTask.Run].
 func (g *TaskGroup) Run(ctx context.Context) (*GroupResult, error) {
 	g.prepare()
-	g.task.core.keepCalls = false
-	if err := runTask(ctx, g, &g.task.core); err != nil {
+	if err := runTask(ctx, g, &g.task.core, false); err != nil {
 		return nil, err
 	}
 	return g.task.result, nil
@@ -234,7 +236,7 @@ func (g *TaskGroup) visits(ctx context.Context, s *AgentSession) (*GroupResult, 
 		}
 		result.Results[id] = r
 		if g.OnTaskCompleted != nil {
-			if err := g.OnTaskCompleted(ctx, TaskCompleted{ID: id, Task: task, Result: r}); err != nil {
+			if err := g.OnTaskCompleted(ctx, TaskCompleted{ID: id, Task: task.activity(), Result: r}); err != nil {
 				return nil, err
 			}
 		}

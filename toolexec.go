@@ -57,7 +57,7 @@ func (t *toolCall) blocks(sp *speech) bool { return t.sp == sp && t.st != nil &&
 func (st *step) dispatch(w *wantedCall) {
 	c, sp, f := st.c, st.sp, st.sp.f
 	if st.choice != nil && st.choice.mode == "none" {
-		c.log.Error("the model called a tool although it was told not to", "tool", w.Name)
+		c.warn("the model called a tool although it was told not to", "tool", w.Name)
 		return
 	}
 	t := &toolCall{c: c, f: f, sp: sp, st: st, run: sp.run, tool: w.tool, in: w.args.in, key: w.args.key}
@@ -96,7 +96,7 @@ func (st *step) dispatch(w *wantedCall) {
 func (st *step) running() int {
 	n := 0
 	for _, t := range st.calls {
-		if t.job != nil && !t.job.over {
+		if t.job != nil && !t.job.over && !t.detached {
 			n++
 		}
 	}
@@ -119,7 +119,7 @@ func (t *toolCall) start() {
 	c, f := t.c, t.f
 	t.by = &caller{f: f, call: t, src: c.newSource(order.Tool)}
 	var ctx context.Context
-	if t.background = c.inBackgroundToolset(t.tool); t.background {
+	if t.background = f.offer.traits[t.tool].background; t.background {
 		ctx, t.cancel = context.WithCancelCause(c.ctx)
 	} else {
 		ctx, t.cancel = context.WithCancelCause(f.ctx)
@@ -127,13 +127,12 @@ func (t *toolCall) start() {
 	ctx = context.WithValue(ctx, callerKey{}, t.by)
 	t.job = &job{what: "tool " + t.tool.name, src: t.by.src}
 	var o outcome
-	t.job.end = func(err error) {
-		var gone *abandonedError
+	t.job.end = func(e ending) {
 		switch {
-		case errors.As(err, &gone): // the function may still be writing to o
+		case e.abandoned: // the function may still be writing to o
 			t.ended(outcome{output: t.tool.name + " was given up: it did not return in time.", isError: true, replyRequired: true}, true)
-		case err != nil:
-			t.ended(failed(err), false)
+		case e.err != nil: // it ended its goroutine
+			t.ended(outcome{output: internalErrorOutput, isError: true, replyRequired: true, internal: e.err}, false)
 		default:
 			t.ended(o, false)
 		}
@@ -207,34 +206,21 @@ func (st *step) startQueued() {
 	}
 }
 
-// takeHandoff checks the handoff that a tool returned.
+// takeHandoff notes the handoff that a tool returned. Whether it can be is decided when its batch is complete.
 func (t *toolCall) takeHandoff(o outcome) outcome {
 	if t.detached {
 		t.c.reportError("tool "+t.tool.name, errors.New("agents: a handoff cannot follow RunContext.Update"), false)
 		return outcome{output: internalErrorOutput, isError: true, replyRequired: true}
 	}
-	to := o.handoff.To
-	if err := t.c.checkHandoff(to); err != nil {
+	if err := t.c.checkHandoff(o.handoff.To); err != nil {
 		t.c.reportError("tool "+t.tool.name, err, false)
-		return outcome{output: "The handoff did not happen: " + err.Error(), isError: true, replyRequired: true}
+		return outcome{output: handoffFailed(err), isError: true, replyRequired: true}
 	}
-	t.handoff, t.reply = to, o.handoff.Reply
+	t.handoff, t.reply = o.handoff.To, o.handoff.Reply
 	return o
 }
 
-// checkHandoff finds what keeps the floor from going to an activity.
-func (c *core) checkHandoff(to Activity) error {
-	if c.closing != nil {
-		return ErrSessionClosed
-	}
-	if err := c.checkActivity(to); err != nil {
-		return err
-	}
-	if f := to.persona().life.frame.Load(); f != nil && f != c.top() {
-		return fmt.Errorf("%w: %s waits to get the floor back", ErrAgentRunning, f.id)
-	}
-	return nil
-}
+func handoffFailed(err error) string { return "The handoff did not happen: " + err.Error() }
 
 // checkRound goes on when the model has finished and every call has its output.
 func (st *step) checkRound() {
@@ -271,8 +257,8 @@ func (c *core) roundDone(st *step) {
 			t.rewrite(fmt.Sprintf("The handoff did not happen: %s, called in the same batch, handed over first.", winner.call.Name), false)
 		}
 	}
-	if mutant == mutantCompletionOrder {
-		winner = lastToFinish(st.calls)
+	if c.mutant != nil {
+		winner = c.mutant(st.calls)
 	}
 	if sp.isInterrupted() || sp.silenced || sp.over || st.err != nil {
 		e.Reply = false
@@ -285,15 +271,18 @@ func (c *core) roundDone(st *step) {
 		e.Outputs = append(e.Outputs, t.out)
 	}
 	asked := *e // what the hook may change; the event is for everyone
+	asked.Calls, asked.Outputs = slices.Clone(e.Calls), slices.Clone(e.Outputs)
 	c.emit(e)
 	if f.agent.OnToolsExecuted == nil || f.phase == phaseGone || c.expired() {
 		c.concludeRound(st, &asked, winner)
 		return
 	}
 	hook := f.agent.OnToolsExecuted
-	f.startHook("OnToolsExecuted", f.ctx, func(ctx context.Context, s *AgentSession) error {
+	h := f.startHook("OnToolsExecuted", f.ctx, func(ctx context.Context, s *AgentSession) error {
 		return hook(ctx, s, &asked)
-	}).after = func() { c.concludeRound(st, &asked, winner) }
+	})
+	h.by.round = sp
+	h.after = func() { c.concludeRound(st, &asked, winner) }
 }
 
 // rewrite makes a call's output say that its handoff did not happen.
@@ -317,6 +306,14 @@ func (c *core) concludeRound(st *step, e *ToolsExecuted, winner *toolCall) {
 	if e.cancels.reply {
 		e.Reply = false
 	}
+	if winner != nil {
+		// What was possible when its tool returned may not be any more.
+		if err := c.requestHandoff(winner.handoff); err != nil {
+			c.reportError("handoff", err, false)
+			winner.rewrite(handoffFailed(err), true)
+			winner, e.Reply = nil, true
+		}
+	}
 	for _, t := range st.calls {
 		f.chat.Insert(t.call, t.out)
 		c.history.Insert(t.call, t.out)
@@ -324,12 +321,6 @@ func (c *core) concludeRound(st *step, e *ToolsExecuted, winner *toolCall) {
 		sp.record(t.out)
 	}
 	last := sp.steps > c.cfg.maxToolSteps
-	if winner != nil {
-		if err := c.requestHandoff(winner.handoff); err != nil {
-			c.reportError("handoff", err, false)
-			winner = nil
-		}
-	}
 	c.touch()
 	if !e.Reply || sp.over || sp.isInterrupted() || sp.silenced || f.phase >= phaseFinish {
 		c.endSpeech(sp)
@@ -343,19 +334,11 @@ func (c *core) concludeRound(st *step, e *ToolsExecuted, winner *toolCall) {
 	sp.h.steps.Store(int32(sp.steps))
 	f.background = slices.DeleteFunc(f.background, func(x *speech) bool { return x == sp })
 	sp.step = nil
-	sp.begin = func() (*step, error) { return c.nextStep(st, choice), nil }
+	sp.begin = func() (*step, error) { return c.nextStep(st, choice) }
 	c.startStep(sp)
-	c.schedule(sp)
-}
-
-// inBackgroundToolset reports whether a tool belongs to a toolset of the session whose calls outlive handoffs.
-func (c *core) inBackgroundToolset(tool *FunctionTool) bool {
-	for _, ts := range c.sessionSets {
-		if ts.Background && slices.ContainsFunc(ts.Tools, func(x Tool) bool { return x == Tool(tool) }) {
-			return true
-		}
+	if !sp.over {
+		c.schedule(sp)
 	}
-	return false
 }
 
 // duplicate applies the tool's policy for calls made while another is running. It returns the text that answers a call

@@ -79,10 +79,10 @@ func (f *frame) setUp(sets []*Toolset, end func()) {
 	j := &job{what: "toolset setup of " + f.id, src: c.newSource(order.Hook)}
 	f.chore = j
 	f.drain = c.after(c.cfg.drain, f.expire)
-	j.end = func(err error) {
+	j.end = func(e ending) {
 		c.unset(f.drain)
-		if err != nil {
-			c.reportError(j.what, err, false)
+		if e.err != nil && !e.abandoned {
+			c.reportError(j.what, e.err, false)
 		}
 		end()
 	}
@@ -90,7 +90,7 @@ func (f *frame) setUp(sets []*Toolset, end func()) {
 	c.spawn(j, func() error { return setUpToolsets(ctx, sets) })
 }
 
-// spawnClose closes toolsets, and then calls end. When the session's grace period is over nobody waits for it any more.
+// spawnClose closes toolsets, and then calls end.
 func (c *core) spawnClose(what string, sets []*Toolset, end func()) *job {
 	if !slices.ContainsFunc(sets, func(t *Toolset) bool { return t.Close != nil }) {
 		end()
@@ -98,18 +98,14 @@ func (c *core) spawnClose(what string, sets []*Toolset, end func()) *job {
 	}
 	j := &job{what: what, src: c.newSource(order.Hook)}
 	ctx, cancel := c.closeContext()
-	j.end = func(err error) {
+	j.end = func(e ending) {
 		cancel()
-		var gone *abandonedError
-		if err != nil && !errors.As(err, &gone) {
-			c.reportError(what, err, false)
+		if e.err != nil && !e.abandoned {
+			c.reportError(what, e.err, false)
 		}
 		end()
 	}
 	c.spawn(j, func() error { return closeToolsets(ctx, sets) })
-	if c.expired() {
-		c.endJob(j, nil)
-	}
 	return j
 }
 

@@ -67,7 +67,6 @@ type Queue struct {
 
 	mu     sync.Mutex
 	ready  []func() // next to be received
-	spare  []func() // the batch received before, for reuse
 	lanes  []*lane  // under an arbiter: by source, sorted
 	closed bool
 	wake   chan struct{}
@@ -130,8 +129,7 @@ func (q *Queue) Receive() func() {
 	for q.next == len(q.batch) {
 		clear(q.batch)
 		q.mu.Lock()
-		q.batch, q.spare, q.next = q.ready, q.batch[:0], 0
-		q.ready = q.spare
+		q.batch, q.ready, q.next = q.ready, q.batch[:0], 0
 		q.mu.Unlock()
 		if len(q.batch) == 0 {
 			<-q.wake
@@ -146,7 +144,7 @@ func (q *Queue) Receive() func() {
 func (q *Queue) Close() {
 	q.mu.Lock()
 	q.closed = true
-	q.ready, q.spare, q.lanes = nil, nil, nil
+	q.ready, q.lanes = nil, nil
 	q.mu.Unlock()
 	if q.arbiter != nil {
 		q.arbiter.Detach(q)
