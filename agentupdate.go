@@ -118,6 +118,7 @@ func (a *Agent) UpdateChatContext(ctx context.Context, chat *ChatContext) error 
 	chat = chat.Copy()
 	return a.change(ctx, func(f *frame) error {
 		f.chat = f.visible(chat)
+		f.c.notBefore(f.chat)
 		f.setInstructions(f.instructions)
 		return nil
 	}, func() error {
@@ -169,6 +170,7 @@ func (f *frame) startContext() *ChatContext {
 		chat = f.agent.ChatContext
 	}
 	f.chat = f.visible(chat)
+	f.c.notBefore(f.chat)
 	f.setInstructions(f.instructions)
 	return f.chat
 }

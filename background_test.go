@@ -475,11 +475,11 @@ func TestHandoffFromTheForegroundBelongsToTheRun(t *testing.T) {
 		llm := agenttest.NewLLM(t,
 			agenttest.OnUser("go").Call("move", `{}`),
 			agenttest.OnInstructions("greet").TTFT(time.Second).Say("Hello from b."),
-			agenttest.OnOutput("move").Empty())
+			agenttest.OnOutput("move").TTFT(time.Millisecond).Empty())
 		s := agenttest.Start(t, agents.Options{LLM: llm, ToolTemplates: plain}, a)
 		begin := time.Now()
 		r := s.User("go")
-		require.Equal(t, time.Second, time.Since(begin))
+		require.Equal(t, 1001*time.Millisecond, time.Since(begin))
 		r.Next().IsCall("move")
 		r.Next().IsOutput("[]")
 		r.Next().IsHandoff("a", "b")
@@ -590,7 +590,7 @@ func TestTaskInTheForeground(t *testing.T) {
 			agenttest.OnUser("go").Call("work", `{}`),
 			agenttest.OnUser("Bob").Call("record_name", `{"value":"Bob"}`),
 			agenttest.OnInstructions("REPLY-").Say("Thanks, Bob."),
-			agenttest.OnOutput("work").Say("ok"))
+			agenttest.OnOutput("work").TTFT(time.Millisecond).Say("ok"))
 		s := agenttest.Start(t, agents.Options{LLM: llm, ToolTemplates: plain}, a)
 		r := s.User("go")
 		r.Next().IsCall("work")
@@ -630,7 +630,7 @@ func TestTaskUnderAReplyMadeInTheForeground(t *testing.T) {
 			agenttest.OnUser("Bob").Call("record_name", `{"value":"Bob"}`),
 			agenttest.OnOutput("ask").Say("Thanks."),
 			agenttest.OnInstructions("ask for the name").Call("ask", `{}`),
-			agenttest.OnOutput("work").Say("ok"))
+			agenttest.OnOutput("work").TTFT(time.Millisecond).Say("ok"))
 		s := agenttest.Start(t, agents.Options{LLM: llm, ToolTemplates: plain}, a)
 		s.User("go")
 		require.Equal(t, "ask_name", s.Agent())

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"github.com/parley-voice/agents/internal/order"
 )
 
 // closing is a session on its way out. Frames leave the floor one after another, top first; the loop ends when the
@@ -107,18 +105,10 @@ func (c *core) stepClose() {
 	if !cl.toolsets {
 		cl.toolsets = true
 		sets := toolsets(c.sessionTools)
-		if !c.setUp || cl.expired || !slices.ContainsFunc(sets, func(t *Toolset) bool { return t.Close != nil }) {
-			cl.finished = true
+		if c.setUp && slices.ContainsFunc(sets, func(t *Toolset) bool { return t.Close != nil }) {
+			c.spawnClose("close of the session's toolsets", sets, func() { cl.finished = true })
 		} else {
-			j := &job{what: "close of the session's toolsets", src: c.newSource(order.Hook)}
-			j.end = func(err error) {
-				if err != nil {
-					c.reportError(j.what, err, false)
-				}
-				cl.finished = true
-			}
-			ctx := cl.ctx
-			c.spawn(j, func() error { return closeToolsets(ctx, sets) })
+			cl.finished = true
 		}
 	}
 	if !cl.finished {
@@ -145,8 +135,11 @@ func (c *core) stop() {
 	}
 	if run := c.openRun(); run != nil {
 		err := ErrSessionClosed
-		if cl.err != nil {
+		switch {
+		case cl.err != nil:
 			err = fmt.Errorf("%w: %w", ErrSessionClosed, cl.err)
+		case cl.drain: // nothing was cut short, so the run came to its end
+			err = run.err
 		}
 		c.finishRun(err)
 	}

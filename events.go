@@ -72,6 +72,7 @@ type (
 	// AgentOutput: the agent said more, as it is said. Final ends a segment and has no text.
 	AgentOutput struct {
 		EventMeta
+		AgentID  string
 		SpeechID string
 		Text     string
 		Final    bool
@@ -135,6 +136,11 @@ type (
 		EventMeta
 		TaskID string
 		Err    error
+	}
+	// RunFinished: what a Run, or StartRun, waited for is done. Every event of the run came before.
+	RunFinished struct {
+		EventMeta
+		Err error
 	}
 	// LLMMetrics: a request to an LLM came to its end.
 	LLMMetrics struct {

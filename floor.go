@@ -56,6 +56,7 @@ type frame struct {
 	pushing *push   // the first of them, waiting for speech to end
 	owner   *push   // who waits for this frame's task
 
+	chore      *job   // the setup, or the close, of its toolsets
 	drain      *timer // until what it began must have ended
 	exitCancel context.CancelCauseFunc
 }
@@ -249,6 +250,12 @@ func (c *core) stepFloor() {
 func (c *core) place(a Activity, owner *push) {
 	agent := a.persona()
 	f := &frame{c: c, act: a, agent: agent, task: taskOf(a), id: activityID(a), owner: owner, modality: ModalityText}
+	switch { // the conversation goes on as it was, spoken or written
+	case owner != nil:
+		f.modality = owner.by.f.modality
+	case c.last != nil:
+		f.modality = c.last.modality
+	}
 	f.ctx, f.cancel = context.WithCancelCause(c.ctx)
 	if !agent.life.frame.CompareAndSwap(nil, f) {
 		// Its other stay began after the handoff was asked for.
@@ -281,7 +288,10 @@ func (c *core) place(a Activity, owner *push) {
 		return
 	}
 	j := &job{what: "toolset setup of " + f.id, src: c.newSource(order.Hook)}
+	f.chore = j
+	f.drain = c.after(c.cfg.drain, f.expire)
 	j.end = func(err error) {
+		c.unset(f.drain)
 		if err != nil {
 			c.reportError(j.what, err, false)
 		}

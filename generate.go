@@ -61,7 +61,11 @@ func (sp *speech) prepareReply(r Reply) error {
 	}
 	if r.Modality == "" {
 		r.Modality = ModalityText
+		if sp.by.live() && sp.f != nil {
+			r.Modality = sp.f.modality
+		}
 	}
+	c.notBefore(r.ChatContext)
 	if sp.by.live() && sp.by.call != nil && r.ToolChoice == nil {
 		r.ToolChoice = NoTools
 	}

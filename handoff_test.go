@@ -93,3 +93,17 @@ func TestHandoffWithReplySpeaksBeforeTheNextAgentEnters(t *testing.T) {
 		require.Equal(t, []string{"a exits", "b enters"}, order)
 	})
 }
+
+func TestUserTurnComesAfterTheSeededContext(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		chat := agents.NewChatContext()
+		for range 5 {
+			chat.AddMessage(agents.RoleUser, "before")
+			chat.AddMessage(agents.RoleAssistant, "before")
+		}
+		llm := agenttest.NewLLM(t, agenttest.Any().Say("ok"))
+		s := agenttest.Start(t, agents.Options{LLM: llm}, &agents.Agent{ChatContext: chat})
+		s.User("now")
+		require.Equal(t, "now", llm.Requests()[0].Context.At(-1).(*agents.ChatMessage).Text())
+	})
+}

@@ -52,6 +52,9 @@ func (f *frame) expire() {
 		return
 	}
 	err := fmt.Errorf("%s did not finish in %v: %w", f.id, f.c.cfg.drain, f.leaving.reason())
+	if f.phase == phaseSetup {
+		err = fmt.Errorf("the toolsets of %s were not set up in %v", f.id, f.c.cfg.drain)
+	}
 	f.cancel(err)
 	if f.exitCancel != nil {
 		f.exitCancel(err)
@@ -69,6 +72,9 @@ func (f *frame) abandon() {
 		if call.job != nil {
 			f.c.abandon(call.job)
 		}
+	}
+	if f.chore != nil {
+		f.c.abandon(f.chore)
 	}
 	f.dropSpeech()
 	f.c.touch()
@@ -92,19 +98,30 @@ func (c *core) finishFrame(f *frame) {
 	f.calls = nil
 	c.orphanReplies = append(c.orphanReplies, f.outlivingReplies()...)
 	sets := toolsets(ownTools(f.act))
-	if c.expired() || !slices.ContainsFunc(sets, func(t *Toolset) bool { return t.Close != nil }) {
+	if !slices.ContainsFunc(sets, func(t *Toolset) bool { return t.Close != nil }) {
 		c.removeFrame(f)
 		return
 	}
-	j := &job{what: "toolset close of " + f.id, src: c.newSource(order.Hook)}
+	f.chore = c.spawnClose("toolset close of "+f.id, sets, func() { c.removeFrame(f) })
+}
+
+// spawnClose closes toolsets. When the session's grace period is over nobody waits for it any more.
+func (c *core) spawnClose(what string, sets []*Toolset, end func()) *job {
+	j := &job{what: what, src: c.newSource(order.Hook)}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), c.cfg.grace)
 	j.end = func(err error) {
-		if err != nil {
-			c.reportError(j.what, err, false)
+		cancel()
+		var gone *abandonedError
+		if err != nil && !errors.As(err, &gone) {
+			c.reportError(what, err, false)
 		}
-		c.removeFrame(f)
+		end()
 	}
-	ctx := context.WithoutCancel(f.ctx)
 	c.spawn(j, func() error { return closeToolsets(ctx, sets) })
+	if c.expired() {
+		c.endJob(j, nil)
+	}
+	return j
 }
 
 func closeToolsets(ctx context.Context, sets []*Toolset) error {

@@ -326,6 +326,14 @@ func (c *core) now() time.Time {
 	return t
 }
 
+// notBefore makes what comes now later than everything in a context that was brought along, whose items may have been
+// given times ahead of the clock to keep them in order.
+func (c *core) notBefore(chat *ChatContext) {
+	if n := chat.Len(); n > 0 && chat.items[n-1].Created().After(c.lastStamp) {
+		c.lastStamp = chat.items[n-1].Created()
+	}
+}
+
 func (c *core) newID(kind string) string {
 	c.ids++
 	return kind + "_" + c.prefix + "_" + strconv.FormatUint(c.ids, 10)

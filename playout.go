@@ -48,7 +48,7 @@ func (st *step) output(text string) {
 	c := st.c
 	c.setAgentState(AgentSpeaking)
 	st.said.WriteString(text)
-	c.emit(&AgentOutput{SpeechID: st.sp.h.id, Text: text})
+	c.emit(&AgentOutput{AgentID: st.sp.f.id, SpeechID: st.sp.h.id, Text: text})
 }
 
 // startNode runs the agent's TranscriptionNode beside the stream.
@@ -117,7 +117,7 @@ func (c *core) finishPlayout(st *step) {
 		m.Interrupted = sp.isInterrupted()
 		m.Extra = st.extra
 		m.Metrics.LLMTTFT = max(st.ttft, 0)
-		c.emit(&AgentOutput{SpeechID: sp.h.id, Final: true})
+		c.emit(&AgentOutput{AgentID: f.id, SpeechID: sp.h.id, Final: true})
 		if sp.source == SpeechGenerateReply || !sp.say.SkipHistory {
 			f.chat.Insert(m)
 			c.history.Insert(m)

@@ -200,6 +200,7 @@ func (c *core) finishRun(err error) {
 	run.over = true
 	run.failed = err
 	c.run = nil
+	c.emit(&RunFinished{Err: err})
 	close(run.done)
 	c.touch()
 }

@@ -49,8 +49,9 @@ func (s *AgentSession) Wait() error { return s.c.wait() }
 // replies, tool calls, handoffs and the OnEnter of whoever takes the floor. If a task is waiting for the user, that is
 // also the end of the run. Only one run can be active at a time; another gets [ErrRunActive].
 //
-// The result holds what was said and done, also when the run fails. If ctx ends first, the run is given up, but what
-// it began goes on.
+// The result holds what was said and done, also when the run fails: with the error of the speech that ended last, or
+// with [ErrSessionClosed] if the session closed, unless by a Shutdown that let the run finish. If ctx ends first, the
+// run is given up, but what it began goes on.
 func (s *AgentSession) Run(ctx context.Context, userText string) (*RunResult, error) {
 	return s.RunWith(ctx, RunOptions{Text: userText})
 }
@@ -154,7 +155,8 @@ type Reply struct {
 	ChatContext *ChatContext
 	// AllowInterruptions overrides the agent's and the session's setting.
 	AllowInterruptions Toggle
-	// Modality is how the user's turn came in: ModalityText by default.
+	// Modality is how the user's turn came in. By default a reply made by a hook or tool follows the conversation, and
+	// any other is ModalityText.
 	Modality Modality
 	// Priority says which scheduled speech comes first.
 	Priority Priority

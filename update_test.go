@@ -352,8 +352,10 @@ func TestHookErrorsDoNotBlockAHandoff(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		fails := func(context.Context, *agents.AgentSession) error { return fmt.Errorf("no") }
 		s := agenttest.Start(t, agents.Options{}, &agents.Agent{ID: "a", OnEnter: fails, OnExit: fails})
+		agenttest.Settle(t)
 		require.NoError(t, s.UpdateAgent(&agents.Agent{ID: "b", OnEnter: fails}))
 		require.NoError(t, s.WaitForIdle(t.Context()))
+		agenttest.Settle(t)
 		require.Equal(t, "b", s.Agent())
 		var sources []string
 		for _, e := range eventsOf[*agents.ErrorOccurred](s) {

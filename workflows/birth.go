@@ -25,11 +25,10 @@ type DateOfBirth struct {
 	Time TimeOfDay `json:"time,omitzero"`
 }
 
-// A TimeOfDay is a time without a date and a zone. The zero value is not known.
+// A TimeOfDay is a time without a date and a zone. The zero value is not known. As JSON it is a text such as "16:30".
 type TimeOfDay struct {
-	Hour   int  `json:"hour"`
-	Minute int  `json:"minute"`
-	Known  bool `json:"-"`
+	Hour, Minute int
+	Known        bool
 }
 
 // Date returns midnight UTC of the day.
@@ -50,6 +49,28 @@ func (t TimeOfDay) String() string {
 		return "unknown"
 	}
 	return fmt.Sprintf("%02d:%02d", t.Hour, t.Minute)
+}
+
+// MarshalText returns the time as in 16:30, or nothing if it is not known.
+func (t TimeOfDay) MarshalText() ([]byte, error) {
+	if !t.Known {
+		return nil, nil
+	}
+	return []byte(t.String()), nil
+}
+
+// UnmarshalText reads what MarshalText returns.
+func (t *TimeOfDay) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*t = TimeOfDay{}
+		return nil
+	}
+	at, err := time.Parse("15:04", string(text))
+	if err != nil {
+		return fmt.Errorf("workflows: %q is not a time of day", text)
+	}
+	*t = TimeOfDay{Hour: at.Hour(), Minute: at.Minute(), Known: true}
+	return nil
 }
 
 var birthWording = wording{

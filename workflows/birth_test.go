@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -112,7 +113,7 @@ func TestDateAndTimeOfBirth(t *testing.T) {
 }
 
 func TestDateAndTimeOfBirthAtOnce(t *testing.T) {
-	agenttest.Explore(t, 50, func(t *testing.T) {
+	agenttest.Explore(t, 20, func(t *testing.T) {
 		s := agenttest.Start(t, agents.Options{LLM: agenttest.NewLLM(t, asks(),
 			agenttest.OnUser("both").Call("update_dob", born).Call("update_time", `{"hour":16,"minute":5}`))}, withTime(workflows.Options{}))
 		agenttest.Settle(t)
@@ -152,4 +153,24 @@ func TestTimeOfBirthThatCannotBeIsToldToTheModel(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestDateOfBirthAsJSON(t *testing.T) {
+	for _, tt := range []struct {
+		d    workflows.DateOfBirth
+		want string
+	}{
+		{workflows.DateOfBirth{Year: 1990, Month: time.May, Day: 4}, `{"year":1990,"month":5,"day":4}`},
+		{workflows.DateOfBirth{Year: 1990, Month: time.May, Day: 4, Time: workflows.TimeOfDay{Known: true}},
+			`{"year":1990,"month":5,"day":4,"time":"00:00"}`},
+	} {
+		b, err := json.Marshal(tt.d)
+		require.NoError(t, err)
+		require.Equal(t, tt.want, string(b))
+		var back workflows.DateOfBirth
+		require.NoError(t, json.Unmarshal(b, &back))
+		require.Equal(t, tt.d, back)
+	}
+	var at workflows.TimeOfDay
+	require.Error(t, at.UnmarshalText([]byte("25:00")))
 }

@@ -1,3 +1,8 @@
 package workflows
 
-var ParseEmail = parseEmail
+var (
+	ParseEmail = parseEmail
+	Luhn       = luhn
+)
+
+func Issuer(number string) string { return cardNumber(number).issuer() }

@@ -279,7 +279,7 @@ func TestValueThatChangesWhileItIsConfirmedIsAskedForAgain(t *testing.T) {
 	for i, k := range kinds {
 		for _, confirmFirst := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, confirmed first: %t", k.name, confirmFirst), func(t *testing.T) {
-				agenttest.Explore(t, 20, func(t *testing.T) { changedMeanwhile(t, i, confirmFirst) })
+				agenttest.Explore(t, 10, func(t *testing.T) { changedMeanwhile(t, i, confirmFirst) })
 			})
 		}
 	}
@@ -308,6 +308,28 @@ func changedMeanwhile(t *testing.T, i int, confirmFirst bool) {
 	require.NoError(t, err)
 	out, _ := r.Output()
 	require.Equal(t, k.second, out)
+}
+
+// A refusal ends the task whatever else the model calls along with it.
+func TestRefusalMayComeWithAnUpdate(t *testing.T) {
+	for i, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			agenttest.Explore(t, 20, func(t *testing.T) {
+				k := kinds[i]
+				s := agenttest.Start(t, agents.Options{LLM: agenttest.NewLLM(t, asks(),
+					agenttest.OnUser("no").Call(k.decline, `{"reason":"none"}`).Call(k.update, k.one))}, k.make(workflows.Options{}))
+				agenttest.Settle(t)
+				r, err := say(t, s, agents.ModalityAudio, "no")
+				var told *agents.ToolError
+				require.ErrorAs(t, err, &told)
+				for _, it := range r.Items() {
+					if out, ok := it.(*agents.FunctionCallOutput); ok {
+						require.Empty(t, out.Output)
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestExplicitAskHidesTheUpdateFromTheFirstReply(t *testing.T) {

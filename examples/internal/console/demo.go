@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/parley-voice/agents"
@@ -34,7 +35,7 @@ func Play(ctx context.Context, p Program, w io.Writer, pace Pace, look Look) err
 		show.with(func(p *page) { p.end() })
 		return playError(ctx, err)
 	}
-	besideDone := beside(ctx, c, s)
+	besideDone := beside(ctx, c, s, show)
 	show.caughtUp(ctx, run)
 	for _, step := range p.Demo {
 		if err = playStep(ctx, s, show, step, pace); err != nil {
@@ -128,20 +129,20 @@ func open(p Program, llm agents.LLM, show *show) (Conversation, *agents.AgentSes
 	return c, agents.NewSession(opts)
 }
 
-// beside runs what a conversation wants to run beside the session. The function it returns ends that.
-func beside(ctx context.Context, c Conversation, s *agents.AgentSession) (end func()) {
-	if c.Beside == nil {
-		return func() {}
-	}
+// beside runs what a conversation wants to run beside the session, and shows its notes. The function it returns ends
+// both.
+func beside(ctx context.Context, c Conversation, s *agents.AgentSession, show *show) (end func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c.Beside(ctx, s)
-	}()
+	var wg sync.WaitGroup
+	if c.Beside != nil {
+		wg.Go(func() { c.Beside(ctx, s) })
+	}
+	if c.Notes != nil {
+		wg.Go(func() { show.notes(ctx, c.Notes) })
+	}
 	return func() {
 		cancel()
-		<-done
+		wg.Wait()
 	}
 }
 

@@ -24,9 +24,10 @@ func Main(p Program) {
 	fast := flag.Bool("fast", false, "play it without pauses")
 	model := flag.String("model", "", "the `name` of the model (default $OPENAI_MODEL, then gpt-4.1)")
 	flag.Usage = func() {
-		w := flag.CommandLine.Output()
-		fmt.Fprintf(w, "%s\n\nWith OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server, you are the caller;\n"+
-			"without, or with -demo, a scripted one is.\n\n", p.About)
+		help := newPage(flag.CommandLine.Output(), defaultWidth, false)
+		help.line(p.Name, plain, p.About, plain)
+		help.line("", plain, "With OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server, you are the caller; "+
+			"without, or with -demo, a scripted one is.", plain)
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -64,7 +65,7 @@ func playOnTerminal(p Program, fast, keyed bool) error {
 	defer stop()
 	pace := HumanPace
 	if fast {
-		pace = Pace{}
+		pace = fastPace
 	}
 	err := Play(ctx, p, os.Stdout, pace, look())
 	if ctx.Err() != nil {

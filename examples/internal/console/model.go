@@ -20,6 +20,9 @@ type Pace struct {
 // HumanPace can be read along.
 var HumanPace = Pace{Thought: 500 * time.Millisecond, Word: 65 * time.Millisecond}
 
+// fastPace leaves what happens beside a conversation the time to happen where it belongs.
+var fastPace = Pace{Thought: 40 * time.Millisecond}
+
 // scripted is the model of a script.
 type scripted struct {
 	pace Pace

@@ -137,9 +137,15 @@ func (p *page) layWord() {
 			return
 		case p.col > margin:
 			p.newline()
-		default: // longer than a line
-			p.put(string(p.word[:room]), p.style)
-			p.word = p.word[room:]
+		default: // longer than a line, as JSON is
+			cut := room
+			for i, r := range p.word[:room] {
+				if r == ',' {
+					cut = i + 1
+				}
+			}
+			p.put(string(p.word[:cut]), p.style)
+			p.word = p.word[cut:]
 			p.newline()
 		}
 	}

@@ -26,6 +26,8 @@ type Conversation struct {
 	First agents.Activity
 	// Beside, if set, runs on a goroutine of its own as long as the conversation does. It must return when ctx is done.
 	Beside func(ctx context.Context, s *agents.AgentSession)
+	// Notes, if set, are shown as they come: what the program does on its own, such as what a screen would show.
+	Notes <-chan string
 	// Summary, if set, says at the end what came of the conversation: a line or more of text.
 	Summary func() string
 }

@@ -61,7 +61,7 @@ func (s *show) event(e agents.Event) {
 		}
 	case *agents.UserStateChanged:
 		if e.New == agents.UserAway && s.silence {
-			s.note("(the caller has been silent for a while)")
+			s.note("(the session counts the caller as away)")
 		}
 	case *agents.ErrorOccurred:
 		s.problem(e)
@@ -190,6 +190,21 @@ func (s *show) tell(label, text string, st style) {
 }
 
 func (s *show) note(text string) { s.page.line("", plain, text, dim) }
+
+// notes shows what comes from a channel, until it is closed or ctx is done.
+func (s *show) notes(ctx context.Context, notes <-chan string) {
+	for {
+		select {
+		case text, ok := <-notes:
+			if !ok {
+				return
+			}
+			s.with(func(*page) { s.note(text) })
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 func (s *show) mark(id string) {
 	s.seen[id] = true

@@ -41,7 +41,7 @@ func converse(ctx context.Context, p Program, llm agents.LLM, show *show, in rea
 		}
 		return errStart
 	}
-	endBeside := beside(ctx, c, s)
+	endBeside := beside(ctx, c, s, show)
 	err = t.loop(ctx)
 	s.Close()
 	endBeside()
