@@ -2,6 +2,7 @@ package agents
 
 import (
 	"context"
+	"errors"
 	"slices"
 )
 
@@ -84,32 +85,68 @@ func (a *Agent) UpdateInstructions(ctx context.Context, in *Instructions) error 
 	})
 }
 
-// UpdateTools replaces the agent's tools. If it has the floor, the change is recorded in the history, unless the names
-// are the same, and calls of tools that are gone are dropped from what its model reads. Tools that clash are an error
-// and change nothing.
+// UpdateTools replaces the agent's tools. If it has the floor, new toolsets are set up first, and those that are gone
+// are closed afterwards; the change is recorded in the history, unless the names are the same; and calls of tools that
+// are gone are dropped from what its model reads. Tools that clash, and toolsets that cannot be set up, are an error and
+// change nothing.
 func (a *Agent) UpdateTools(ctx context.Context, tools ...Tool) error {
 	if _, err := flattenTools(tools); err != nil {
 		return err
 	}
 	tools = slices.Clone(tools)
-	return a.change(ctx, func(f *frame) error {
-		old, before := f.offer, a.Tools
+	f := a.life.frame.Load()
+	if f == nil {
 		a.Tools = tools
-		if err := f.c.checkActivity(f.act); err != nil {
-			a.Tools = before
-			return err
-		}
-		if err := f.resolveTools(ownTools(f.act)); err != nil {
-			a.Tools = before
-			return err
-		}
-		added, removed := diffNames(old.names(), f.offer.names())
-		if len(added)+len(removed) > 0 {
-			f.recordUpdate(&AgentConfigUpdate{ToolsAdded: added, ToolsRemoved: removed})
-		}
-		f.chat = f.visible(f.chat)
 		return nil
-	}, func() error { a.Tools = tools; return nil })
+	}
+	c, by := f.c, callerFrom(ctx)
+	sets := toolsets(tools)
+	var fresh, idle []*Toolset
+	if err := c.do(by, func() { fresh = c.acquire(sets) }); err != nil {
+		return err
+	}
+	err := setUpToolsets(ctx, fresh)
+	if e := c.do(by, func() {
+		if err == nil {
+			err = f.replaceTools(tools)
+		}
+		if err != nil || f.phase >= phaseFinish { // in which case the frame's sets were released
+			idle = c.release(sets)
+			return
+		}
+		idle = c.release(f.sets)
+		f.sets = sets
+	}); e != nil {
+		err, idle = e, fresh
+	}
+	closing, cancel := c.closeContext()
+	defer cancel()
+	return errors.Join(err, closeToolsets(closing, idle))
+}
+
+// replaceTools is the loop's part of UpdateTools.
+func (f *frame) replaceTools(tools []Tool) error {
+	a, before := f.agent, f.agent.Tools
+	a.Tools = tools
+	if f.phase == phaseGone || f.offer == nil {
+		return nil
+	}
+	if err := f.c.checkActivity(f.act); err != nil {
+		a.Tools = before
+		return err
+	}
+	old := f.offer
+	if err := f.resolveTools(ownTools(f.act)); err != nil {
+		a.Tools, f.offer = before, old
+		return err
+	}
+	added, removed := diffNames(old.names(), f.offer.names())
+	if len(added)+len(removed) > 0 {
+		f.recordUpdate(&AgentConfigUpdate{ToolsAdded: added, ToolsRemoved: removed})
+	}
+	f.chat = f.visible(f.chat)
+	f.c.touch()
+	return nil
 }
 
 // UpdateChatContext replaces what the agent's model knows of the conversation. Calls of tools that the agent does not

@@ -192,8 +192,12 @@ func TestTenThousandSessionsLeaveNothingBehind(t *testing.T) {
 	for range 10 {
 		closeSessions(openSessions(t, 1000))
 	}
-	// Allow the runtime its own noise, which does not depend on how many sessions there were.
-	if grown := heap() - before; grown > 1<<20 {
+	// The runtime has its own noise, which does not depend on how many sessions there were.
+	grown := heap() - before
+	for tries := 0; grown > 1<<20 && tries < 10; tries++ {
+		grown = heap() - before
+	}
+	if grown > 1<<20 {
 		t.Errorf("the heap grew by %d KiB over 10,000 sessions", grown>>10)
 	}
 	if now := runtime.NumGoroutine(); now > goroutines+2 {

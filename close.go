@@ -104,12 +104,7 @@ func (c *core) stepClose() {
 	}
 	if !cl.toolsets {
 		cl.toolsets = true
-		sets := toolsets(c.sessionTools)
-		if c.setUp && slices.ContainsFunc(sets, func(t *Toolset) bool { return t.Close != nil }) {
-			c.spawnClose("close of the session's toolsets", sets, func() { cl.finished = true })
-		} else {
-			cl.finished = true
-		}
+		c.spawnClose("close of the session's toolsets", c.release(c.sessionSets), func() { cl.finished = true })
 	}
 	if !cl.finished {
 		return

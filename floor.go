@@ -42,6 +42,7 @@ type frame struct {
 	chat         *ChatContext
 	instructions *Instructions
 	offer        *toolContext
+	sets         []*Toolset      // the agent's own, which are in use
 	rendered     [2]*ChatMessage // the instructions, for text and for audio
 
 	queue      []*speech // scheduled, in the order they will play
@@ -277,40 +278,17 @@ func (c *core) place(a Activity, owner *push) {
 		owner.granted = f
 	}
 	c.stack = append(c.stack, f)
-	var sets []*Toolset
+	var fresh []*Toolset
 	if !c.setUp {
 		c.setUp = true
-		sets = toolsets(c.sessionTools)
+		c.sessionSets = toolsets(c.sessionTools)
+		fresh = c.acquire(c.sessionSets)
 	}
-	sets = append(sets, toolsets(ownTools(a))...)
-	if !slices.ContainsFunc(sets, func(t *Toolset) bool { return t.Setup != nil }) {
-		c.enter(f)
-		return
-	}
-	j := &job{what: "toolset setup of " + f.id, src: c.newSource(order.Hook)}
-	f.chore = j
-	f.drain = c.after(c.cfg.drain, f.expire)
-	j.end = func(err error) {
-		c.unset(f.drain)
-		if err != nil {
-			c.reportError(j.what, err, false)
-		}
+	f.sets = toolsets(ownTools(a))
+	f.setUp(append(fresh, c.acquire(f.sets)...), func() {
 		if f.phase == phaseSetup {
 			c.enter(f)
 		}
-	}
-	ctx := f.ctx
-	c.spawn(j, func() error {
-		var errs []error
-		for _, t := range sets {
-			if t.Setup == nil {
-				continue
-			}
-			if err := guard("toolset "+t.ID, func() error { return t.Setup(ctx, t) }); err != nil {
-				errs = append(errs, fmt.Errorf("toolset %s: %w", t.ID, err))
-			}
-		}
-		return errors.Join(errs...)
 	})
 }
 

@@ -2,11 +2,8 @@ package agents
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/parley-voice/agents/internal/order"
 )
 
 // leave begins a frame's way out: OnExit, while it can still speak.
@@ -97,44 +94,7 @@ func (c *core) finishFrame(f *frame) {
 	}
 	f.calls = nil
 	c.orphanReplies = append(c.orphanReplies, f.outlivingReplies()...)
-	sets := toolsets(ownTools(f.act))
-	if !slices.ContainsFunc(sets, func(t *Toolset) bool { return t.Close != nil }) {
-		c.removeFrame(f)
-		return
-	}
-	f.chore = c.spawnClose("toolset close of "+f.id, sets, func() { c.removeFrame(f) })
-}
-
-// spawnClose closes toolsets. When the session's grace period is over nobody waits for it any more.
-func (c *core) spawnClose(what string, sets []*Toolset, end func()) *job {
-	j := &job{what: what, src: c.newSource(order.Hook)}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), c.cfg.grace)
-	j.end = func(err error) {
-		cancel()
-		var gone *abandonedError
-		if err != nil && !errors.As(err, &gone) {
-			c.reportError(what, err, false)
-		}
-		end()
-	}
-	c.spawn(j, func() error { return closeToolsets(ctx, sets) })
-	if c.expired() {
-		c.endJob(j, nil)
-	}
-	return j
-}
-
-func closeToolsets(ctx context.Context, sets []*Toolset) error {
-	var errs []error
-	for _, t := range sets {
-		if t.Close == nil {
-			continue
-		}
-		if err := guard("toolset "+t.ID, func() error { return t.Close(ctx) }); err != nil {
-			errs = append(errs, fmt.Errorf("toolset %s: %w", t.ID, err))
-		}
-	}
-	return errors.Join(errs...)
+	f.chore = c.spawnClose("toolset close of "+f.id, c.release(f.sets), func() { c.removeFrame(f) })
 }
 
 // removeFrame takes the top frame off the floor, and gives the floor back, or on.

@@ -55,7 +55,9 @@ type core struct {
 	callIDs  map[string]struct{}
 
 	sessionTools  []Tool      // Options.Tools
-	setUp         bool        // the toolsets among them were set up
+	sessionSets   []*Toolset  // the toolsets among them, once they are in use
+	setUp         bool        // they are
+	inUse         map[*Toolset]int
 	detached      []*toolCall // calls in the background whose agent has left
 	orphanReplies []*deferred // their results, which the agent on the floor is to reply to
 	holds         []*hold
@@ -101,7 +103,7 @@ func newCore(opts Options) *core {
 		opts: opts, log: opts.Logger, events: &eventLog{},
 		begun: make(chan struct{}), ended: make(chan struct{}), gone: make(chan struct{}),
 		userState: UserListening, agentState: AgentInitializing,
-		history: &ChatContext{}, jobs: map[*job]struct{}{}, callIDs: map[string]struct{}{},
+		history: &ChatContext{}, jobs: map[*job]struct{}{}, callIDs: map[string]struct{}{}, inUse: map[*Toolset]int{},
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)

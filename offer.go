@@ -81,17 +81,6 @@ func (o *toolContext) without(drop func(*FunctionTool) bool) *toolContext {
 	return less
 }
 
-// toolsets returns the toolsets among tools, nested ones after those that hold them.
-func toolsets(tools []Tool) []*Toolset {
-	var sets []*Toolset
-	for _, t := range tools {
-		if ts, ok := t.(*Toolset); ok && !slices.Contains(sets, ts) {
-			sets = append(append(sets, ts), toolsets(ts.Tools)...)
-		}
-	}
-	return sets
-}
-
 // The names of the tools with which a model cancels and lists running calls. They are offered beside any tool that is
 // Cancellable.
 const (

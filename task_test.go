@@ -113,6 +113,7 @@ func TestRunDuringOnEnterReturnsOnceTheTaskHasTheFloor(t *testing.T) {
 			agenttest.OnUser("bye").Call("finish", `{}`),
 			agenttest.OnOutput("start_task").Say("Back."))
 		s := agenttest.Start(t, agents.Options{LLM: llm}, root)
+		agenttest.Settle(t) // OnEnter has asked for its reply
 		s.User("hi")
 		require.Equal(t, "task", s.Agent())
 		s.User("bye")

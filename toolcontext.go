@@ -9,14 +9,12 @@ import (
 
 // flattenTools returns the tools with toolsets replaced by their members: only *FunctionTool and *ProviderTool remain,
 // each once, in order. It reports every problem at once: tools that are nil or were not made by a constructor, toolsets
-// within themselves, and different tools of the same name.
+// within themselves, and different tools of the same name. The tools without a problem are returned all the same, the
+// first of each name.
 func flattenTools(tools []Tool) ([]Tool, error) {
 	f := flattener{names: map[string]Tool{}, seen: map[Tool]bool{}}
 	f.add(tools, "", nil)
-	if err := errors.Join(f.problems...); err != nil {
-		return nil, err
-	}
-	return f.out, nil
+	return f.out, errors.Join(f.problems...)
 }
 
 type flattener struct {

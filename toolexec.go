@@ -350,7 +350,7 @@ func (c *core) concludeRound(st *step, e *ToolsExecuted, winner *toolCall) {
 
 // inBackgroundToolset reports whether a tool belongs to a toolset of the session whose calls outlive handoffs.
 func (c *core) inBackgroundToolset(tool *FunctionTool) bool {
-	for _, ts := range toolsets(c.sessionTools) {
+	for _, ts := range c.sessionSets {
 		if ts.Background && slices.ContainsFunc(ts.Tools, func(x Tool) bool { return x == Tool(tool) }) {
 			return true
 		}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -167,10 +168,18 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		b.release()
 		return nil, err
 	}
+	if refused, ok := req.Context().Value(refusedKey{}).(*atomic.Bool); ok &&
+		resp.StatusCode == http.StatusNotFound && req.Header.Get("Mcp-Session-Id") != "" {
+		refused.Store(true)
+	}
 	b.ReadCloser = resp.Body
 	resp.Body = b
 	return resp, nil
 }
+
+// refusedKey is the key of an *atomic.Bool in the context of a call, which is set if the server has refused the call
+// because it does not know the session any more, as after a restart.
+type refusedKey struct{}
 
 // authorize adds what only the server may know.
 func (t *roundTripper) authorize(req *http.Request) {

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,8 +25,14 @@ import (
 const serveEnv = "PARLEY_MCP_TEST_SERVER"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(serveEnv) != "" {
+	if mode := os.Getenv(serveEnv); mode != "" {
+		if mode == "stubborn" {
+			signal.Ignore(syscall.SIGTERM)
+		}
 		newRemote().Server.Run(context.Background(), &sdk.StdioTransport{})
+		if mode == "stubborn" {
+			select {} // whatever it is told
+		}
 		return
 	}
 	os.Exit(m.Run())
@@ -36,12 +44,13 @@ const weatherSchema = `{"type":"object","properties":{"city":{"type":"string","m
 type remote struct {
 	*sdk.Server
 	connections, lists, calls atomic.Int32
-	cancelled                 chan string // of each call that was cancelled
-	started                   chan string // of each call of hang
+	cancelled                 chan string   // of each call that was cancelled
+	started                   chan string   // of each call of hang
+	release                   chan struct{} // closed to end the calls of hang; some servers do not see a client go
 }
 
 func newRemote() *remote {
-	r := &remote{cancelled: make(chan string, 8), started: make(chan string, 8)}
+	r := &remote{cancelled: make(chan string, 8), started: make(chan string, 8), release: make(chan struct{})}
 	r.Server = sdk.NewServer(&sdk.Implementation{Name: "remote", Version: "1"}, &sdk.ServerOptions{PageSize: 3})
 	r.AddReceivingMiddleware(func(next sdk.MethodHandler) sdk.MethodHandler {
 		return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
@@ -71,9 +80,13 @@ func newRemote() *remote {
 	})
 	r.add("hang", `{"type":"object"}`, func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		r.started <- req.Params.Name
-		<-ctx.Done()
-		r.cancelled <- req.Params.Name
-		return nil, ctx.Err()
+		select {
+		case <-ctx.Done():
+			r.cancelled <- req.Params.Name
+			return nil, ctx.Err()
+		case <-r.release:
+			return nil, errors.New("released")
+		}
 	})
 	r.add("crash", `{"type":"object"}`, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		os.Exit(3)
@@ -397,6 +410,9 @@ func TestCloseCancelsCalls(t *testing.T) {
 		s.User("Hang.").ContainsErrorOutput().Contains("hang is not available")
 		require.NoError(t, <-closed)
 		require.Equal(t, "hang", <-r.cancelled)
+		failures := eventsOf[*agents.ErrorOccurred](s)
+		require.Len(t, failures, 1)
+		require.ErrorContains(t, failures[0].Err, "mcp: remote: call hang: closed")
 	})
 }
 

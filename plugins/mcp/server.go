@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -20,11 +21,15 @@ const (
 	defaultTimeout       = 5 * time.Second
 	defaultCallTimeout   = 5 * time.Second
 	defaultStreamTimeout = 5 * time.Minute
+
+	// closeLimit is how long a server has to part gracefully. It is longer than a process gets.
+	closeLimit = 3 * time.Second
 )
 
 var (
 	errClosed  = errors.New("closed")
 	errTimeout = errors.New("timed out")
+	errGone    = errors.New("the connection is gone")
 )
 
 // A Server is an MCP server that toolsets connect to. It is safe for concurrent use. It needs no closing: it is
@@ -183,8 +188,9 @@ func (s *Server) run(c *conn) {
 	c.session = session
 	close(c.ready)
 	err = session.Wait()
+	session.Close() // ends what the library holds on to when it was the server that ended the connection
 	s.drop(c)
-	c.cancel(cmp.Or(err, errors.New("the connection ended")))
+	c.cancel(cmp.Or(err, errGone))
 }
 
 // An endingTransport closes what it connects when ctx ends, which unblocks reads and writes that know no context.
@@ -219,8 +225,11 @@ func (s *Server) drop(c *conn) {
 	}
 }
 
-// close ends the connection, gracefully while ctx lasts, and returns when nothing is left of it.
+// close ends the connection and returns when nothing is left of it. It is graceful while ctx lasts, and for closeLimit
+// at most.
 func (c *conn) close(ctx context.Context) error {
+	limit := time.NewTimer(closeLimit)
+	defer limit.Stop()
 	select {
 	case <-c.ready:
 		closed := make(chan struct{})
@@ -231,15 +240,17 @@ func (c *conn) close(ctx context.Context) error {
 		select {
 		case <-closed:
 		case <-ctx.Done():
+		case <-limit.C:
 		}
 	default:
 	}
 	c.cancel(errClosed)
+	limit.Reset(closeLimit)
 	select {
 	case <-c.over:
 		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	case <-limit.C:
+		return errors.New("the connection does not end")
 	}
 }
 
@@ -312,14 +323,16 @@ func (s *Server) call(ctx context.Context, params *sdk.CallToolParams, report fu
 			delete(s.reports, token)
 		}()
 	}
+	refused := &atomic.Bool{}
+	ctx = context.WithValue(ctx, refusedKey{}, refused)
 	for again := true; ; again = false {
 		c, err := s.connection(ctx)
 		if err != nil {
 			return nil, err
 		}
 		res, err := c.session.CallTool(ctx, params)
-		if again && errors.Is(err, sdk.ErrConnectionClosed) { // it had broken before, so the call was not sent
-			s.drop(c)
+		if again && err != nil && ctx.Err() == nil && (refused.Load() || errors.Is(err, sdk.ErrConnectionClosed)) {
+			s.drop(c) // it was no good before the call, so the server has not seen it
 			continue
 		}
 		return res, err

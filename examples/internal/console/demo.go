@@ -78,10 +78,7 @@ func playStep(ctx context.Context, s *agents.AgentSession, show *show, step Step
 	}
 	run, err := s.Run(ctx, step.line)
 	show.caughtUp(ctx, run)
-	switch {
-	case errors.Is(err, agents.ErrSessionClosed) && run != nil: // the agents ended it in this turn
-		return nil
-	case errors.Is(err, agents.ErrSessionClosed):
+	if errors.Is(err, agents.ErrSessionClosed) {
 		return fmt.Errorf("the session had closed when the caller said %s", quote(step.line))
 	}
 	return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/parley-voice/agents"
 )
@@ -27,13 +26,12 @@ type show struct {
 	failure *agents.ProviderError // the one that was told last: its event may come after the end of the run
 	closed  bool
 
-	seen    map[string]bool // items and calls that were shown
-	changed chan struct{}
+	finished chan struct{} // the end of a run was reached
 }
 
 func newShow(p *page, explain func(error) string) *show {
 	return &show{page: p, explain: explain, styles: map[string]style{}, told: map[string]bool{},
-		seen: map[string]bool{}, changed: make(chan struct{}, 1)}
+		finished: make(chan struct{}, 1)}
 }
 
 // event shows an event.
@@ -41,6 +39,13 @@ func (s *show) event(e agents.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
+		return
+	}
+	if _, ok := e.(*agents.RunFinished); ok {
+		select { // there is one run at a time, whose caller waits for this, unless it is about to leave
+		case s.finished <- struct{}{}:
+		default:
+		}
 		return
 	}
 	s.settleFloor(e)
@@ -55,10 +60,6 @@ func (s *show) event(e agents.Event) {
 		s.tool("…", e.Message, dim)
 	case *agents.ToolEnded:
 		s.toolEnded(e)
-	case *agents.ToolsExecuted:
-		for _, out := range e.Outputs {
-			s.mark(out.CallID)
-		}
 	case *agents.UserStateChanged:
 		if e.New == agents.UserAway && s.silence {
 			s.note("(the session counts the caller as away)")
@@ -82,7 +83,6 @@ func (s *show) item(it agents.ChatItem) {
 	case *agents.AgentHandoff:
 		s.handoff = it // whether a task begins is told by the event that follows
 	}
-	s.mark(it.ItemID())
 }
 
 // output shows text as it is said. Tools may be called in the middle of it.
@@ -206,14 +206,6 @@ func (s *show) notes(ctx context.Context, notes <-chan string) {
 	}
 }
 
-func (s *show) mark(id string) {
-	s.seen[id] = true
-	select {
-	case s.changed <- struct{}{}:
-	default:
-	}
-}
-
 // with runs f, which may write to the page, between events.
 func (s *show) with(f func(p *page)) {
 	s.mu.Lock()
@@ -240,39 +232,14 @@ func (s *show) caughtUp(ctx context.Context, run *agents.RunResult) {
 	if run == nil {
 		return
 	}
-	limit := time.NewTimer(time.Second)
-	defer limit.Stop()
-	for !s.hasAll(run.Items()) {
-		select {
-		case <-s.changed:
-		case <-limit.C:
-			return
-		case <-ctx.Done():
-			return
-		}
+	select {
+	case <-s.finished:
+	case <-ctx.Done():
 	}
 	s.with(func(p *page) {
 		s.settleHandoff(nil)
 		p.end()
 	})
-}
-
-func (s *show) hasAll(items []agents.ChatItem) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, it := range items {
-		id := it.ItemID()
-		switch it := it.(type) {
-		case *agents.FunctionCall:
-			continue
-		case *agents.FunctionCallOutput:
-			id = it.CallID
-		}
-		if !s.seen[id] {
-			return false
-		}
-	}
-	return true
 }
 
 // stop ends the show: what still happens is not shown.
