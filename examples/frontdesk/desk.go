@@ -22,6 +22,7 @@ func newDesk(c Calendar) *desk { return &desk{calendar: c, offered: map[string]S
 
 // offer remembers slots that the model is told of, and returns what it is told: a line for each day.
 func (d *desk) offer(slots []Slot) string {
+	now := d.calendar.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var b strings.Builder
@@ -33,7 +34,7 @@ func (d *desk) offer(slots []Slot) string {
 				b.WriteString("\n")
 			}
 			day = on
-			fmt.Fprintf(&b, "%s (%s):", on, away(d.calendar.Now(), s.Start))
+			fmt.Fprintf(&b, "%s (%s):", on, away(now, s.Start))
 		} else {
 			b.WriteString(",")
 		}
