@@ -328,7 +328,7 @@ func (c *core) stepFloor() {
 		case len(c.handoffs) > 0 && c.next == nil:
 			c.next, c.handoffs = c.handoffs[0], c.handoffs[1:]
 			c.leave(f, replaced)
-		case f.owner != nil && f.task.finished():
+		case f.finished():
 			c.leave(f, popped)
 		default:
 			c.stepPush(f)
@@ -426,8 +426,8 @@ func (c *core) enter(f *frame) {
 	if f.task != nil && f.owner != nil {
 		c.emit(&TaskStarted{TaskID: f.id})
 	}
-	if f.task != nil && f.task.finished() { // a task that nobody waits for
-		f.task.noticed(f)
+	if f.task != nil && f.task.finished() && !f.task.settled { // before it had the floor
+		f.task.settle(f)
 	}
 	if c.agentState == AgentInitializing {
 		c.setAgentState(AgentListening)

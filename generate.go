@@ -48,9 +48,10 @@ type step struct {
 	played  bool
 
 	// the calls
-	calls  []*toolCall
-	queued []*toolCall // wait for MaxParallelTools
-	hooked bool        // OnToolsExecuted was asked
+	calls    []*toolCall
+	queued   []*toolCall // wait for MaxParallelTools
+	taskOpen bool        // the agent's task had not ended when the first was made
+	hooked   bool        // OnToolsExecuted was asked
 }
 
 // prepareReply checks a reply's request and fills the speech with it.

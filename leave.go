@@ -77,6 +77,10 @@ func (f *frame) abandon() {
 	f.c.touch()
 }
 
+// finished reports whether the frame's task is over, and the floor about to go back to whoever ran it: it has nothing
+// more to say.
+func (f *frame) finished() bool { return f.owner != nil && f.task.settled }
+
 // quiet reports whether nothing of the frame runs any more, except calls in the background.
 func (f *frame) quiet() bool {
 	if f.current != nil || len(f.queue) > 0 || len(f.background) > 0 || len(f.hooks) > 0 {

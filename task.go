@@ -59,7 +59,9 @@ func (t *AgentTask[R]) Run(ctx context.Context) (R, error) {
 	return t.result, nil
 }
 
-// Complete ends the task with its result. The error is [ErrTaskUsed] if it had already ended.
+// Complete ends the task with its result. The error is [ErrTaskUsed] if it had already ended. What the task is saying
+// is said to its end; the outputs of its tools are recorded, and it does not answer them any more. Complete waits for
+// the session to take note, so do not call it while you hold a mutex that another tool or hook wants.
 func (t *AgentTask[R]) Complete(result R) error {
 	return t.core.finish(nil, result, func() { t.result = result }, false)
 }
@@ -122,6 +124,7 @@ type taskCore struct {
 	used       atomic.Bool          // Run was called, or it took the floor otherwise
 	session    atomic.Pointer[core] // in which it has the floor, or waits for it
 	frame      *frame               // owned by the loop
+	settled    bool                 // owned by the loop: it took note of the end
 	keepCalls  bool                 // set by the one Run
 	submitOnce sync.Once
 	submit     *FunctionTool
@@ -168,36 +171,40 @@ func (t *taskCore) end(err error, output any, store func()) bool {
 }
 
 // fail ends the task from the loop, when it loses the floor.
-func (t *taskCore) fail(err error) { t.end(err, nil, nil) }
+func (t *taskCore) fail(err error) {
+	t.end(err, nil, nil)
+	t.settled = true
+}
 
-// finish ends the task from any goroutine: on the loop, so that whoever waits for the task sees all of its end at once,
-// unless there is none.
+// finish ends the task, from any goroutine. That is so at once for all who ask; the session acts on it when the loop
+// has taken note, and so never sees half of it.
 func (t *taskCore) finish(err error, output any, store func(), interrupt bool) error {
-	ended := false
-	on := func() {
-		if ended = t.end(err, output, store); !ended {
-			return
-		}
-		if f := t.frame; f != nil && f.phase != phaseGone {
-			t.noticed(f)
-			if interrupt {
-				f.cancel(ErrTaskCancelled)
-				f.dropSpeech()
-			}
-		}
-		t.session.Load().touch()
-	}
-	if c := t.session.Load(); c == nil || c.do(nil, on) != nil {
-		ended = t.end(err, output, store)
-	}
-	if !ended {
+	if !t.end(err, output, store) {
 		return ErrTaskUsed
 	}
+	c := t.session.Load()
+	if c == nil {
+		return nil
+	}
+	c.do(nil, func() { // unless the loop is gone, and nobody waits for it
+		f := t.frame
+		if f == nil || f.phase == phaseGone {
+			c.touch() // it need not take the floor any more
+			return
+		}
+		t.settle(f)
+		if interrupt {
+			f.cancel(ErrTaskCancelled)
+			f.dropSpeech()
+		}
+	})
 	return nil
 }
 
-// noticed makes a task's result the output of the open run; and its error, if nobody waits for the task.
-func (t *taskCore) noticed(f *frame) {
+// settle is the loop's taking note: a task's result is the output of the open run; and its error, if nobody waits for
+// the task.
+func (t *taskCore) settle(f *frame) {
+	t.settled = true
 	t.mu.Lock()
 	err, output := t.err, t.output
 	t.mu.Unlock()

@@ -46,6 +46,8 @@ type TaskCompleted struct {
 type GroupResult struct {
 	// Results are the tasks' results by id, or errors with TaskGroup.ReturnErrors.
 	Results map[string]any
+	// Summary is what was said, summed up, if TaskGroup.Summary is not Off and anything was said.
+	Summary string
 }
 
 // A TaskRef finds the result of one task of a group.
@@ -242,7 +244,8 @@ func (g *TaskGroup) visits(ctx context.Context, s *AgentSession) (*GroupResult, 
 		}
 	}
 	if g.Summary.or(true) {
-		if err := g.summarize(ctx, s); err != nil {
+		var err error
+		if result.Summary, err = g.summarize(ctx, s); err != nil {
 			return nil, err
 		}
 	}
@@ -305,15 +308,21 @@ func (g *TaskGroup) goBackTool(task memberTask, active string, visited []string)
 	return []Tool{t}, nil
 }
 
-// summarize replaces what was said in the group by a summary.
-func (g *TaskGroup) summarize(ctx context.Context, s *AgentSession) error {
+// summarize replaces what was said in the group by a summary, and returns it.
+func (g *TaskGroup) summarize(ctx context.Context, s *AgentSession) (string, error) {
 	llm := s.c.opts.LLM
 	if llm == nil || llm == NoLLM {
-		return fmt.Errorf("agents: %s is to be summed up: %w (set Summary to Off to keep every message)", g.task.ID, ErrNoLLM)
+		return "", fmt.Errorf("agents: %s is to be summed up: %w (set Summary to Off to keep every message)", g.task.ID, ErrNoLLM)
 	}
 	chat := g.task.Context()
 	if err := chat.Summarize(ctx, llm, 0); err != nil {
-		return fmt.Errorf("agents: summing up %s: %w", g.task.ID, err)
+		return "", fmt.Errorf("agents: summing up %s: %w", g.task.ID, err)
 	}
-	return g.task.UpdateChatContext(ctx, chat)
+	summary := ""
+	for m := range chat.Messages() {
+		if m.isSummary() {
+			summary = m.Text()
+		}
+	}
+	return summary, g.task.UpdateChatContext(ctx, chat)
 }

@@ -68,6 +68,9 @@ func (st *step) dispatch(w *wantedCall) {
 	}
 	c.callIDs[t.call.CallID] = struct{}{}
 	t.call.CreatedAt = c.now()
+	if len(st.calls) == 0 {
+		st.taskOpen = f.task != nil && !f.task.finished()
+	}
 	st.calls = append(st.calls, t)
 	sp.record(t.call)
 	c.touch()
@@ -260,7 +263,7 @@ func (c *core) roundDone(st *step) {
 	if c.mutant != nil {
 		winner = c.mutant(st.calls)
 	}
-	if sp.isInterrupted() || sp.silenced || sp.over || st.err != nil {
+	if sp.isInterrupted() || sp.silenced || sp.over || st.err != nil || st.endedTask() {
 		e.Reply = false
 		for _, t := range st.calls {
 			t.out.ReplyRequired = false
@@ -283,6 +286,12 @@ func (c *core) roundDone(st *step) {
 	})
 	h.by.round = sp
 	h.after = func() { c.concludeRound(st, &asked, winner) }
+}
+
+// endedTask reports whether the calls ended the agent's task, which then has nothing more to say about them.
+func (st *step) endedTask() bool {
+	task := st.sp.f.task
+	return task != nil && task.finished() && (st.taskOpen || st.sp.f.owner != nil)
 }
 
 // rewrite makes a call's output say that its handoff did not happen.
@@ -322,7 +331,7 @@ func (c *core) concludeRound(st *step, e *ToolsExecuted, winner *toolCall) {
 	}
 	last := sp.steps > c.cfg.maxToolSteps
 	c.touch()
-	if !e.Reply || sp.over || sp.isInterrupted() || sp.silenced || f.phase >= phaseFinish {
+	if !e.Reply || sp.over || sp.isInterrupted() || sp.silenced || f.phase >= phaseFinish || st.endedTask() {
 		c.endSpeech(sp)
 		return
 	}

@@ -31,10 +31,11 @@ func newInterviewer() *agents.Agent {
 		if err != nil {
 			return err
 		}
-		if _, err := newScreening(iv).Run(ctx); err != nil {
+		screening, err := newScreening(iv).Run(ctx)
+		if err != nil {
 			return err
 		}
-		e, err := newEvaluation(summary(a.Context())).Run(ctx)
+		e, err := newEvaluation(screening.Summary).Run(ctx)
 		if err == nil {
 			iv.evaluated(e)
 		}
@@ -75,15 +76,4 @@ func newEvaluation(summary string) *agents.AgentTask[evaluation] {
 		return nil
 	}
 	return t
-}
-
-// summary returns what the group has left of the conversation.
-func summary(chat *agents.ChatContext) string {
-	text := ""
-	for m := range chat.Messages() {
-		if is, _ := m.Extra["is_summary"].(bool); is {
-			text = m.Text()
-		}
-	}
-	return text
 }
