@@ -140,6 +140,7 @@ func TestSpeechDuringToolsetCloseThatIsCutShort(t *testing.T) {
 		time.Sleep(8500 * time.Millisecond)
 		require.NoError(t, s.UpdateAgent(&agents.Agent{ID: "b"}))
 		time.Sleep(time.Hour)
+		agenttest.Settle(t)
 		require.NotNil(t, h)
 		select {
 		case <-h.Done():

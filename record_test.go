@@ -99,6 +99,7 @@ func TestBackgroundToolRunsATaskAfterAnInterruption(t *testing.T) {
 		require.NoError(t, s.Interrupt(t.Context()))
 		require.True(t, h.Interrupted())
 		time.Sleep(time.Minute)
+		agenttest.Settle(t)
 		require.NoError(t, err)
 	})
 }
