@@ -65,6 +65,7 @@ func TestReceiversComeAndGo(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		require.Equal(t, 1, <-done)
+		synctest.Wait()
 		require.Empty(t, l.subs)
 		seq = l.subscribe(t.Context())
 		go l.end(time.Second)
