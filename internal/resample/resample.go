@@ -157,12 +157,8 @@ func dot(h, x []float32) float32 {
 	return (a + b) + (c + d)
 }
 
-// round returns the nearest sample, limited to what 16 bits hold: the filter can overshoot by a few per cent.
+// round returns the nearest sample, limited to what 16 bits hold: the filter can overshoot by a few per cent. It works
+// above zero, where truncation rounds down, because the sign of a sample is a branch that cannot be predicted.
 func round(v float32) int16 {
-	if v >= 0 {
-		v += 0.5
-	} else {
-		v -= 0.5
-	}
-	return int16(max(min(v, math.MaxInt16), math.MinInt16))
+	return int16(max(0, min(int32(v+32768.5), math.MaxUint16)) - 32768)
 }
