@@ -60,8 +60,8 @@ func (t *Track) Over() bool {
 	return len(t.samples) == 0 || !t.loop && t.at == len(t.samples) || t.stopping && !t.Gain.Moving()
 }
 
-// ramp is how many samples a moving gain is taken as a straight line.
-const ramp = 32
+// A moving gain is taken as a straight line for up to maxLine samples, and as at least minLines lines.
+const maxLine, minLines = 32, 64
 
 // addTo adds as much as there is of the next samples.
 func (t *Track) addTo(sum []int32) {
@@ -73,7 +73,7 @@ func (t *Track) addTo(sum []int32) {
 		g := &t.Gain
 		from, step := g.Level(), 0.0
 		if g.Moving() {
-			frames = min(frames, ramp, g.n-g.at)
+			frames = min(frames, g.n-g.at, maxLine, max(g.n/minLines, 1))
 			step = (g.level(g.at+frames) - from) / float64(frames)
 			g.at += frames
 		}

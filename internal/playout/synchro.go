@@ -206,13 +206,11 @@ func (s *Synchro) advance(now time.Time) Effects {
 	if s.running() {
 		seg.schedule()
 		at := s.Position(now)
-		end := s.shown
 		words := seg.t.words
 		for s.words < len(words) && showAt(&words[s.words]) <= at {
-			end = words[s.words].end
 			s.words++
 		}
-		e.Show = s.show(end)
+		e.Show = s.show(max(s.shown, seg.t.end(s.words)))
 		if s.words < len(words) {
 			// Without enough audio the position cannot get there; more audio will tell.
 			if next := showAt(&words[s.words]); next <= seg.Samples() {
