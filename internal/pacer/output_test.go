@@ -404,6 +404,74 @@ func TestFramesLongerThanTheWheel(t *testing.T) {
 	})
 }
 
+// A shard that was held up plays what is late at once, and moves the schedule if that is too much.
+func TestLateFrames(t *testing.T) {
+	for _, c := range []struct {
+		held  time.Duration
+		end   time.Duration
+		slips int64
+		late  time.Duration
+	}{
+		{70 * ms, 200 * ms, 0, 50 * ms},
+		{170 * ms, 350 * ms, 1, 150 * ms}, // 20 at 0, 180 from 170
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := New(Options{Shards: 1})
+			defer p.Close()
+			frames := 0
+			o, err := p.NewOutput(OutputOptions{SampleRate: rate, Play: func([]int16) {
+				if frames++; frames == 1 {
+					time.Sleep(c.held)
+				}
+			}})
+			require.NoError(t, err)
+			done := make(chan Event, 2)
+			o.Attach(func(e Event) { done <- e })
+			start := time.Now()
+			require.NoError(t, o.CaptureFrame(t.Context(), make([]int16, 200)))
+			o.Flush()
+			<-done
+			e := <-done
+			require.EqualValues(t, 200, e.Position)
+			require.Equal(t, c.end, e.At.Sub(start))
+			st := p.Stats()
+			require.Equal(t, c.slips, st.Slips)
+			require.InEpsilon(t, c.late, st.Lateness.Quantile(1), 0.13)
+		})
+	}
+}
+
+// With many outputs, frames that are due nearly together are played together, but none much late.
+func TestManyOutputs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 1000
+		p := New(Options{Shards: 2})
+		defer p.Close()
+		start := time.Now()
+		ends := make(chan time.Duration, n)
+		for range n {
+			o, err := p.NewOutput(OutputOptions{SampleRate: 8000, Queue: time.Second, Play: func([]int16) {}})
+			require.NoError(t, err)
+			began := time.Since(start)
+			o.Attach(func(e Event) {
+				if e.Type == Finished {
+					ends <- time.Since(start) - began
+				}
+			})
+			require.NoError(t, o.CaptureFrame(t.Context(), make([]int16, 8000)))
+			o.Flush()
+			time.Sleep(37 * time.Microsecond)
+		}
+		for range n {
+			require.InDelta(t, time.Second, <-ends, float64(coalesce))
+		}
+		st := p.Stats()
+		require.EqualValues(t, 50*n, st.Frames)
+		require.LessOrEqual(t, st.Lateness.Quantile(1), 600*time.Microsecond)
+		require.Zero(t, st.Underruns)
+	})
+}
+
 // Every method from every goroutine at once: the race detector looks, and each segment finishes exactly once.
 func TestConcurrentUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
