@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 )
@@ -550,6 +552,33 @@ func TestPacerCloses(t *testing.T) {
 		require.ErrorIs(t, err, ErrClosed)
 		require.ErrorIs(t, d.o.CaptureFrame(t.Context(), count(0, 20)), ErrClosed)
 		d.o.Close()
+	})
+}
+
+// What belongs to a session goes with it, while the pacer lives on.
+func TestClosedOutputsAreNotHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Options{})
+		defer p.Close()
+		var outputs []weak.Pointer[Output]
+		for i := range 10 {
+			func() {
+				o, err := p.NewOutput(OutputOptions{SampleRate: rate, Play: func([]int16) {}})
+				require.NoError(t, err)
+				o.Attach(func(Event) {})
+				require.NoError(t, o.CaptureFrame(t.Context(), make([]int16, 100)))
+				time.Sleep(time.Duration(10*i) * ms)
+				o.Close()
+				outputs = append(outputs, weak.Make(o))
+			}()
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		runtime.GC()
+		runtime.GC()
+		for _, o := range outputs {
+			require.Nil(t, o.Value())
+		}
 	})
 }
 

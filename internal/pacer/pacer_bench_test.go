@@ -85,22 +85,42 @@ func cpu(tb testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// The figures of the budget: "2,000 at once on 2 cores, p99 frame lateness < 5 ms". They need a machine of their own;
-// what is checked holds on a busy one.
+// worstTimer returns how late a bare timer was at worst, which is what the machine and not the pacer is to blame for.
+func worstTimer(d time.Duration) (worst time.Duration) {
+	for begin, next := time.Now(), time.Now(); time.Since(begin) < d; {
+		next = next.Add(5 * time.Millisecond)
+		<-time.After(time.Until(next))
+		worst = max(worst, time.Since(next))
+	}
+	return worst
+}
+
+// The budget is "2,000 at once on 2 cores, p99 frame lateness < 5 ms", for a machine of its own; the figures are logged.
+// On a machine that is shared, lateness says something about the pacer only if a bare timer was in time, so it is
+// checked only then. What the pacer uses of the processor is checked always: one that used too much would make the
+// timer late as well.
 func TestRealTimeSmoke2000Outputs(t *testing.T) {
 	if testing.Short() || raceEnabled {
 		t.Skip("real time")
 	}
 	const d = 2 * time.Second
 	l := newLoad(t, 2000)
+	timer := make(chan time.Duration, 1)
+	go func() { timer <- worstTimer(d) }()
 	before := cpu(t)
 	l.fill(t.Context(), d)
-	st := l.p.Stats()
-	t.Logf("%d frames, lateness p50 %v, p99 %v, p999 %v, max %v, %d under-runs, %d slips, %.2f cores with feeding them",
+	used := float64(cpu(t)-before) / float64(d)
+	st, worst := l.p.Stats(), <-timer
+	t.Logf("%d frames, lateness p50 %v, p99 %v, p999 %v, max %v, %d under-runs, %d slips, %.2f cores with feeding them; a bare timer was %v late at worst",
 		st.Frames, st.Lateness.Quantile(0.5), st.Lateness.Quantile(0.99), st.Lateness.Quantile(0.999), st.Lateness.Quantile(1),
-		st.Underruns, st.Slips, float64(cpu(t)-before)/float64(d))
+		st.Underruns, st.Slips, used, worst)
+	require.Less(t, used, 0.8)
+	if worst > 20*time.Millisecond {
+		t.Skip("the machine is too busy to tell: a bare timer was", worst, "late")
+	}
 	require.InEpsilon(t, 2000*int(d/FrameTime), st.Frames, 0.1)
-	require.Less(t, st.Lateness.Quantile(0.99), 100*time.Millisecond)
+	require.Less(t, st.Lateness.Quantile(0.99), 50*time.Millisecond)
+	require.Zero(t, st.Slips)
 }
 
 // In real time a segment takes as long as its audio.

@@ -80,12 +80,14 @@ func (s *shard) take(now time.Time) {
 			}
 		}
 		s.count -= len(*slot)
+		clear(*slot) // a closed output is not held
 		*slot = (*slot)[:0]
 	}
 	s.cursor = max(s.cursor, present)
 	for _, e := range s.again {
 		s.put(e)
 	}
+	clear(s.again)
 }
 
 // next returns when to look again: when the next output is due, or when a slot ends that has what is further ahead.
@@ -126,12 +128,12 @@ func (s *shard) run(done <-chan struct{}) {
 				n++
 			}
 		}
-		clear(s.due[n:])
 
 		s.mu.Lock()
 		for _, e := range s.due[:n] {
 			s.put(e)
 		}
+		clear(s.due)
 		s.until = s.next()
 		if earliest := now.Add(coalesce); s.count > many && s.until.Before(earliest) {
 			s.until = earliest
