@@ -129,8 +129,8 @@ type (
 	RealtimeSpeech struct{ Speaking bool }
 	// Scheduling: whether new turns are blocked, as while the floor changes hands.
 	Scheduling struct{ Blocked bool }
-	// Machine: whether an answering machine is on the line.
-	Machine struct{ Answered bool }
+	// AnsweringMachine: whether one is on the line.
+	AnsweringMachine struct{ Answered bool }
 	// Tools: how many tool calls run, in the background too.
 	Tools struct{ Running int }
 	// Linked: there is a user at the other end. Outbound says that they were called by telephone.
@@ -171,7 +171,7 @@ func (Verdict) event()          {}
 func (VerdictsFail) event()     {}
 func (RealtimeSpeech) event()   {}
 func (Scheduling) event()       {}
-func (Machine) event()          {}
+func (AnsweringMachine) event() {}
 func (Tools) event()            {}
 func (Linked) event()           {}
 func (UserWrote) event()        {}

@@ -150,6 +150,7 @@ type Options struct {
 	TranscriptionTimeout time.Duration
 	PredictionTimeout    time.Duration
 	AECWarmup            time.Duration
+	AECExplicit          bool // it was asked for, and so holds for telephone calls too
 	AwayTimeout          time.Duration
 }
 

@@ -108,6 +108,7 @@ func Resolve(session, agent Settings, m Models) (Options, []string, error) {
 	// A turn never waits without end for a detector, so this cannot be off.
 	o.PredictionTimeout = given(max(session.PredictionTimeout, 0), timeout)
 	o.AECWarmup = given(session.AECWarmup, 3*time.Second)
+	o.AECExplicit = session.AECWarmup != 0
 	o.AwayTimeout = given(session.AwayTimeout, 15*time.Second)
 	return o, warnings, nil
 }
