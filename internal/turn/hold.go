@@ -11,11 +11,11 @@ const maxHeld = 256
 //
 //	the agent is heard                 held
 //	no window                          passes
-//	start of speech                    passes, and there is no window any more
+//	start of speech                    passes, and then there is no window any more
 //	an event without transcript        held
 //	a transcript that starts in the    held
 //	  window
-//	a transcript that starts later     passes, and there is no window any more
+//	a transcript that starts later     passes, and then there is no window any more
 //	any other transcript               passes
 //
 // Before an event passes, and when the agent ends, what is held is judged in order: the first transcript that does not
@@ -35,7 +35,6 @@ func (h *hold) holds(now, audio time.Time, audible bool, e STT) bool {
 	case h.until.IsZero():
 		return false
 	case e.Type == STTStart:
-		h.until = time.Time{}
 		return false
 	case e.Type == STTEnd:
 		return true
@@ -43,11 +42,15 @@ func (h *hold) holds(now, audio time.Time, audible bool, e STT) bool {
 	if e.Start == 0 && e.End == 0 || audio.IsZero() {
 		return false
 	}
-	if !audio.Add(e.Start).Before(h.until.Add(-h.boundary)) {
-		h.until = time.Time{}
-		return false
-	}
 	return h.within(audio.Add(e.Start), earlier(now, h.until.Add(-h.boundary)))
+}
+
+// passed closes the window if what passed comes after it.
+func (h *hold) passed(audio time.Time, e STT) {
+	timed := (e.Start != 0 || e.End != 0) && !audio.IsZero()
+	if e.Type == STTStart || timed && !audio.Add(e.Start).Before(h.until.Add(-h.boundary)) {
+		h.until = time.Time{}
+	}
 }
 
 func (h *hold) within(t, end time.Time) bool { return h.agentStart.Before(t) && t.Before(end) }

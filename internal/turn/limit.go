@@ -52,7 +52,7 @@ func (m *Machine) stepLimit() {
 	case !l.waiting:
 	case m.blocked || m.agent.State == AgentSpeaking:
 		l.waiting = false
-	case m.agent.Idle && m.user.silent && !m.Deciding() && m.unsettled == 0:
+	case m.agent.Idle && m.user.silent && !m.user.speaking && !m.Deciding() && m.unsettled == 0:
 		l.waiting, l.handling = false, true
 		m.emit(l.event)
 	}

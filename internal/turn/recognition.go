@@ -44,6 +44,7 @@ func (m *Machine) stt(e STT) {
 		if len(m.hold.events) > 0 {
 			m.flushHeld()
 		}
+		m.hold.passed(u.audio, e)
 	}
 	m.transcript(e)
 }

@@ -100,7 +100,7 @@ func show(e Effect) string {
 	case OverlapEnds:
 		return fmt.Sprintf("overlap ends %s %v", stamp(e.At), e.AgentEnded)
 	case AgentSpeech:
-		return fmt.Sprintf("agent speech %v", e.On)
+		return fmt.Sprintf("audible %v", e.On)
 	case RealtimeCommit:
 		return fmt.Sprintf("realtime commit %v", e.Reply)
 	case Note:
