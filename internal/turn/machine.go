@@ -271,6 +271,7 @@ func (m *Machine) close() {
 	for _, e := range m.hold.events {
 		m.drop(e, "closed")
 	}
+	m.hold.forget(false)
 	if m.user.transcript != "" {
 		m.emit(Dropped{Text: m.user.transcript, Why: "closed"})
 		m.user.transcript = ""

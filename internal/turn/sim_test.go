@@ -128,13 +128,14 @@ type sim struct {
 	timers [timers]time.Time
 	queue  []timed
 	world  *world
+	tap    func(Effect)
 }
 
 func newSim(t testing.TB, o Options) *sim {
 	return &sim{t: t, m: New(o), now: t0, skip: []string{"hold", "set", "stop", "note"}}
 }
 
-// run plays events, given in any order, and lets time pass until n.
+// run plays events, given in any order, and lets time pass until n. Timers come last of what happens at an instant.
 func (s *sim) run(n float64, events ...timed) *sim {
 	for _, e := range events {
 		s.post(e.at, e.e)
@@ -146,7 +147,7 @@ func (s *sim) run(n float64, events ...timed) *sim {
 				when, timer = t, i
 			}
 		}
-		if len(s.queue) > 0 && !s.queue[0].at.After(at(n)) && (timer < 0 || s.queue[0].at.Before(when)) {
+		if len(s.queue) > 0 && !s.queue[0].at.After(at(n)) && (timer < 0 || !s.queue[0].at.After(when)) {
 			e := s.queue[0]
 			s.queue = s.queue[1:]
 			s.step(e.at, e.e)
@@ -189,6 +190,9 @@ func (s *sim) step(now time.Time, e Event) {
 			s.timers[f.Timer] = f.At
 		case StopTimer:
 			s.timers[f.Timer] = time.Time{}
+		}
+		if s.tap != nil {
+			s.tap(f)
 		}
 		if s.world != nil {
 			s.world.do(f)
