@@ -12,7 +12,8 @@ const (
 //	closed  no STT                               answered with nothing
 //	closed  a final transcript 500 ms ago or     finished
 //	        less, or no time to wait
-//	closed  otherwise                            open: the recogniser is flushed, after silence if no audio comes in
+//	closed  otherwise                            open: the recogniser is flushed, after silence if no audio comes in,
+//	                                             and an open decision gives way
 //	open    a final transcript, even empty       finished
 //	open    the time-out                         finished
 //	open    another commit, or the turn cleared  cancelled
@@ -41,6 +42,7 @@ func (m *Machine) startCommit(e Commit) {
 		m.finishCommit()
 		return
 	}
+	m.cancelDecision()
 	flush := FlushSTT{Frame: silenceFrame}
 	if e.InputOff {
 		flush.Frames = int((e.Silence + silenceFrame - 1) / silenceFrame)

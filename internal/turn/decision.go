@@ -5,7 +5,8 @@ import "time"
 // decision is about the end of the user's turn. There is one at a time:
 //
 //	closed   asked for, without a transcript though        closed
-//	         there is an STT, and not manual
+//	         there is an STT, and not manual; or while a
+//	         commit is open, which will ask
 //	any      asked for                                      a new one takes the place of an open one: asking if a
 //	                                                        detector must answer first, else waiting
 //	asking   answer: less likely than the threshold         waiting for the longest delay
@@ -46,7 +47,7 @@ func (a *ask) pending() bool { return a.id != 0 && !a.answered }
 
 func (m *Machine) openDecision(source Source, skip bool) {
 	u, d := &m.user, &m.decision
-	if m.o.STT && u.transcript == "" && m.o.Detection != Manual {
+	if m.commit.open || m.o.STT && u.transcript == "" && m.o.Detection != Manual {
 		return
 	}
 	skip = skip || d.open && d.skip

@@ -125,7 +125,8 @@ func (e *Endpointing) learn(pause time.Duration) {
 		return
 	}
 	v := e.opts.Alpha*e.learned + (1-e.opts.Alpha)*float64(pause)
-	e.learned = min(max(v, float64(e.opts.MinDelay)), float64(e.opts.MaxDelay))
+	// The ceiling may be below the least, and be lifted again.
+	e.learned = max(min(v, float64(e.opts.MaxDelay)), float64(e.opts.MinDelay))
 }
 
 // since returns the time from one moment to a later one, zero if either is unknown.

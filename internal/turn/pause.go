@@ -27,7 +27,7 @@ import "time"
 //	         interrupted
 //
 // Whatever happened, a pause has a way out after every event: the user speaks and will stop, the timer is set, it is
-// pending on an open decision, or a turn that ended is not settled.
+// pending on an open decision or commit, or a turn that ended is not settled.
 type pause struct {
 	speech  uint64 // zero without
 	timeout time.Duration
@@ -151,7 +151,7 @@ func (m *Machine) forgetPause() {
 func (m *Machine) resumeDue() {
 	switch {
 	case m.pause.speech == 0:
-	case m.decision.open:
+	case m.Deciding():
 		m.pause.pending = true
 	default:
 		m.resume()
@@ -182,7 +182,7 @@ func (m *Machine) resume() {
 // secureResume sets the timer of a pause that would otherwise last.
 func (m *Machine) secureResume() {
 	p := &m.pause
-	if p.speech == 0 || m.user.speaking || m.isSet(ResumeTimer) || p.pending && m.decision.open || m.unsettled > 0 {
+	if p.speech == 0 || m.user.speaking || m.isSet(ResumeTimer) || p.pending && m.Deciding() || m.unsettled > 0 {
 		return
 	}
 	timeout := p.timeout

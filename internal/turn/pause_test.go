@@ -193,3 +193,16 @@ func TestHoldReplies(t *testing.T) {
 	s.skip = nil
 	s.run(2000, userSays(500, 1000, "")...).only("hold").want("550 hold true\n1300 hold false")
 }
+
+// Scenario T36: where a server detects turns, their end leaves the resume alone.
+func TestServerTurnsResume(t *testing.T) {
+	s := pausable(newSim(t, options(func(_ *Settings, m *Models) {
+		m.STT, m.LLM, m.Realtime, m.RealtimeTurns = false, false, true, true
+	})))
+	s.run(4000, append(silence(), on(100, Current{Speech: 1, Interruptible: true}), on(100, AgentIs{State: AgentThinking}), on(450, VADStart{Speech: ms(50)}))...).
+		only("pause", "unpause", "false", "end", "interrupt").want(`
+		450 pause 1
+		1500 end 1 "" vad
+		1500 unpause 1
+		1500 false interruption 1 true`)
+}

@@ -115,7 +115,7 @@ func (m *Machine) final(e STT) {
 		if news {
 			m.prepare(u.transcript, u.mean())
 		}
-		if !u.speaking && !m.commit.open {
+		if !u.speaking {
 			m.openDecision(FromSTT, false)
 		}
 	}

@@ -209,7 +209,11 @@ func TestCommit(t *testing.T) {
 			"1700 realtime commit true\n" + `1700 commit 1 "a"` + "\n" + `1700 end 1 "a" manual 500-1000 +300 +700 skip`},
 		"while voice ends turns":             {options(), []timed{talk[0], final(900, "a"), commit(950, 1)}, `950 commit 1 "a"` + "\n" + `1400 end 1 "a" manual 500-900 +0 +500`},
 		"while voice ends turns, one answer": {options(), with(commit(1350, 1), final(2000, "a")), "1350 flush stt 0\n" + `2000 commit 1 "a"` + "\n" + `2000 end 1 "a" manual 500-1000 +1000 +1000`},
-		"noise does not take it back":        {manual, with(final(1300, "a"), commit(1350, 1), on(1400, VADStart{Speech: ms(50)})), `1350 commit 1 "a"` + "\n" + `1500 end 1 "a" manual 500-1000 +300 +500`},
+		"while voice ends turns, it waits": {options(), []timed{talk[0], talk[1], final(600, "a"), on(1200, Commit{ID: 1, Timeout: 2 * time.Second, SkipReply: true}), talk[2], final(1900, "b")},
+			"1200 flush stt 0\n" + `1900 commit 1 "a b"` + "\n" + `1900 end 1 "a b" manual 500-1000 +900 +900 skip`},
+		"it takes over": {options(), append(burst(), final(600, "a"), on(1200, Commit{ID: 1, Timeout: ms(500), SkipReply: true})),
+			"1200 flush stt 0\n" + `1700 commit 1 "a"` + "\n" + `1700 end 1 "a" manual 500-1000 +0 +700 skip`},
+		"noise does not take it back": {manual, with(final(1300, "a"), commit(1350, 1), on(1400, VADStart{Speech: ms(50)})), `1350 commit 1 "a"` + "\n" + `1500 end 1 "a" manual 500-1000 +300 +500`},
 
 		"late interims":           {manual, with(final(1300, "a"), commit(1350, 1), on(1400, STT{Type: STTInterim, Text: "b"}), on(1600, STT{Type: STTInterim, Text: "b"})), `1350 commit 1 "a"` + "\n" + `1500 end 1 "a" manual 500-1000 +300 +500`},
 		"a late final":            {manual, with(final(1300, "a"), commit(1350, 1), final(1600, "b")), `1350 commit 1 "a"` + "\n" + `1500 end 1 "a" manual 500-1000 +300 +500` + "\n" + `1600 dropped "b" late`},

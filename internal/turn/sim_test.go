@@ -216,7 +216,7 @@ func (s *sim) check() {
 		require.False(s.t, m.isSet(EndpointTimer) || m.isSet(PredictionTimer), "only a decision waits")
 	}
 	if m.Paused() != 0 {
-		require.True(s.t, m.user.speaking || m.isSet(ResumeTimer) || m.pause.pending && m.decision.open || m.unsettled > 0, "a pause has a way out")
+		require.True(s.t, m.user.speaking || m.isSet(ResumeTimer) || m.pause.pending && m.Deciding() || m.unsettled > 0, "a pause has a way out")
 		require.Equal(s.t, m.current.Speech, m.Paused())
 	} else {
 		require.False(s.t, m.isSet(ResumeTimer), "only a pause is resumed")
