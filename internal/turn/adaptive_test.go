@@ -178,6 +178,32 @@ func TestFlushHeld(t *testing.T) {
 	}
 }
 
+// What is held is judged in order.
+func TestJudgeHeld(t *testing.T) {
+	in := STT{Type: STTFinal, Text: "uh", Start: ms(6000), End: ms(6500)}
+	out := STT{Type: STTFinal, Text: "stop", Start: ms(9000), End: ms(10500)}
+	untimed := STT{Type: STTFinal, Text: "hm"}
+	start, end := STT{Type: STTStart}, STT{Type: STTEnd}
+	for name, c := range map[string]struct {
+		events []STT
+		first  int
+	}{
+		"nothing":                  {nil, 0},
+		"outside":                  {[]STT{out}, 0},
+		"within":                   {[]STT{in, in}, 2},
+		"one outside":              {[]STT{in, out, in}, 1},
+		"with the start before it": {[]STT{in, start, out, end}, 1},
+		"not the start of another": {[]STT{start, in, end, start, out}, 2},
+		"untimed":                  {[]STT{start, untimed, out}, 3},
+		"only starts and ends":     {[]STT{start, end}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &hold{events: c.events, agentStart: at(5000), until: at(10000)}
+			require.Equal(t, c.first, h.judge(at(0)))
+		})
+	}
+}
+
 // A held transcript is one all the same: the user was understood.
 func TestHeldTranscriptIsHeard(t *testing.T) {
 	s := newSim(t, adaptiveOptions(func(s *Settings, _ *Models) { s.TranscriptionTimeout = 2 * time.Second }))

@@ -123,9 +123,6 @@ func (m *Machine) predictionFailed(id uint64) {
 }
 
 func (m *Machine) predictionTimesOut() {
-	if !m.decision.asking {
-		return
-	}
 	m.emit(Note{Warn: true, Text: "the turn detector did not answer in time"})
 	m.emit(CancelPrediction{TimedOut: true})
 	m.ask.id = 0
@@ -133,12 +130,12 @@ func (m *Machine) predictionTimesOut() {
 }
 
 // dropPrediction forgets the detector's answer, or that it was asked.
-func (m *Machine) dropPrediction(timedOut bool) {
+func (m *Machine) dropPrediction() {
 	if m.ask.id == 0 {
 		return
 	}
 	if m.ask.pending() {
-		m.emit(CancelPrediction{TimedOut: timedOut})
+		m.emit(CancelPrediction{})
 	}
 	m.ask.id, m.ask.answered = 0, false
 	if m.decision.asking {
@@ -196,7 +193,7 @@ func (m *Machine) cancelDecision() {
 	m.stop(EndpointTimer)
 	m.stop(PredictionTimer)
 	if m.o.Detection != AudioDetector { // whose answer may serve the next decision
-		m.dropPrediction(false)
+		m.dropPrediction()
 	}
 }
 
@@ -207,7 +204,7 @@ func (m *Machine) decide() {
 	m.stop(PredictionTimer)
 	d.open, d.asking = false, false
 	if m.ask.pending() {
-		m.dropPrediction(false)
+		m.dropPrediction()
 	}
 	ended := m.endTurn()
 	if m.o.Detection == TextDetector {

@@ -244,7 +244,7 @@ func (m *Machine) configure(o Options) {
 			m.user.committed = false
 			m.stop(ResumeTimer)
 		}
-		m.dropPrediction(false)
+		m.dropPrediction()
 	}
 	if !o.Adaptive && old.Adaptive {
 		m.stopAdapting()
@@ -277,7 +277,7 @@ func (m *Machine) close() {
 		m.user.transcript = ""
 	}
 	if m.ask.pending() {
-		m.dropPrediction(false)
+		m.dropPrediction()
 	}
 	m.dropPrepared()
 	for t := range timers {

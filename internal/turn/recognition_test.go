@@ -196,6 +196,7 @@ func TestCommit(t *testing.T) {
 		"an empty final comes":   {manual, with(commit(1350, 1), final(1600, "")), "1350 flush stt 0\n" + `1600 commit 1 ""` + "\n" + `1600 end 1 "" manual`},
 		"only an interim":        {manual, with(commit(1350, 1), on(1600, STT{Type: STTInterim, Text: "a"})), "1350 flush stt 0\n" + `3350 final "a"` + "\n" + `3350 commit 1 "a"` + "\n" + `3350 end 1 "a" manual`},
 		"input off":              {manual, with(on(1350, Commit{ID: 1, Timeout: ms(300), Silence: ms(500), InputOff: true})), "1350 flush stt 3\n" + `1650 commit 1 ""` + "\n" + `1650 end 1 "" manual`},
+		"nothing was said":       {manual, []timed{on(100, Commit{ID: 1})}, `100 commit 1 ""` + "\n" + `600 end 1 "" manual`},
 		"no time":                {manual, with(on(1350, Commit{ID: 1})), `1350 commit 1 ""` + "\n" + `1500 end 1 "" manual`},
 		"no reply":               {manual, with(final(1300, "a"), on(1700, Commit{ID: 1, SkipReply: true})), `1700 commit 1 "a"` + "\n" + `1700 end 1 "a" manual 500-1000 +300 +700 skip`},
 		"no reply, a final more": {manual, with(final(1300, "a"), on(1350, Commit{ID: 1, SkipReply: true}), final(1400, "b")), `1350 commit 1 "a"` + "\n" + `1500 end 1 "a b" stt 500-1000 +400 +500 skip`},
@@ -262,6 +263,27 @@ func TestPrepare(t *testing.T) {
 			newSim(t, c.o).run(12000, c.script...).only("prepare", "drop prepared").want(c.want)
 		})
 	}
+}
+
+// A turn names the requests and the language that it came from, and how sure the recogniser was.
+func TestTurnNamesItsRequests(t *testing.T) {
+	m := New(options())
+	m.Step(at(550), VADStart{Speech: ms(50)})
+	for _, id := range []string{"r1", "r1", "r2"} {
+		m.Step(at(900), STT{Type: STTFinal, Text: "a", RequestID: id, Language: "en", Confidence: .5})
+	}
+	m.Step(at(1000), STT{Type: STTPreflight})
+	require.Equal(t, UserSpeaking, m.UserState())
+	for _, e := range m.Step(at(1500), VADEnd{Silence: ms(500)}) {
+		if turn, ok := e.(EndTurn); ok {
+			require.Equal(t, EndTurn{
+				Turn: 1, Transcript: "a a a", Confidence: .5, Language: "en", RequestIDs: []string{"r1", "r2"}, Source: FromVAD,
+				StartedSpeaking: at(500), StoppedSpeaking: at(1000), EndOfTurnDelay: ms(500), Delay: ms(500),
+			}, turn)
+			return
+		}
+	}
+	require.Fail(t, "the turn did not end")
 }
 
 // Scenario T69.

@@ -33,14 +33,14 @@ type user struct {
 	confidences  int
 	requests     []string
 	language     string
-	committed    bool // ended, but for the decision
-	late         time.Time
-	prepared     int  // replies
-	standing     bool // the last of which is wanted still
+	committed    bool      // ended, but for the decision
+	late         time.Time // since when transcripts of a committed turn are late, zero if none is
+	prepared     int       // replies
+	standing     bool      // the last of which is wanted still
 
-	audio   time.Time // of position zero of transcripts
-	unheard time.Duration
-	heard   bool // the turn has a transcript
+	audio   time.Time     // of position zero of transcripts
+	unheard time.Duration // of speech without a transcript
+	heard   bool          // the turn has a transcript
 }
 
 func (m *Machine) setUser(s UserState, at time.Time) {
@@ -61,7 +61,7 @@ func (m *Machine) vadStart(e VADStart) {
 	if m.o.Detection != Manual { // where only the application ends turns, and takes back nothing
 		m.cancelDecision()
 	}
-	m.dropPrediction(false)
+	m.dropPrediction()
 	m.ask.flushed = false
 }
 
@@ -109,7 +109,7 @@ func (m *Machine) vadInference(e VADInference) {
 			u.speechStart = m.now.Add(-e.RawSpeech)
 		}
 		if u.speaking {
-			m.dropPrediction(false)
+			m.dropPrediction()
 		}
 	}
 	if e.RawSilence >= detectorSilence && u.speaking {
@@ -152,7 +152,7 @@ func (m *Machine) clear() {
 	if u.transcript != "" {
 		m.emit(Dropped{Text: u.transcript, Why: "cleared"})
 	}
-	m.dropPrediction(false)
+	m.dropPrediction()
 	if m.o.Detection == AudioDetector {
 		m.emit(FlushDetector{Why: "cleared"})
 	}
