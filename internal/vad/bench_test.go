@@ -1,0 +1,22 @@
+package vad
+
+import "testing"
+
+// BenchmarkDetector is the cost of a window of 32 ms.
+func BenchmarkDetector(b *testing.B) {
+	samples := make([]int16, 0, SampleRate)
+	for _, v := range white(cap(samples), 1) {
+		samples = append(samples, clip(1000*v))
+	}
+	d := NewDetector(defaults)
+	events := make([]Event, 0, 4)
+	b.ReportAllocs()
+	b.SetBytes(2 * Window)
+	at := 0
+	for b.Loop() {
+		events = d.Push(events[:0], samples[at:at+Window])
+		if at += Window; at+Window > len(samples) {
+			at = 0
+		}
+	}
+}
