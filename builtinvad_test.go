@@ -72,9 +72,9 @@ func TestBuiltinVADFormats(t *testing.T) {
 	v, err := NewVAD(VADOptions{})
 	require.NoError(t, err)
 	for _, rate := range []int{8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000} {
+		mono := vowel(time.Second, 2*time.Second, rate)
 		for _, channels := range []int{1, 2} {
 			for _, piece := range []time.Duration{10 * time.Millisecond, 20 * time.Millisecond, 7 * time.Second} {
-				mono := vowel(time.Second, 2*time.Second, rate)
 				var samples []int16
 				for _, s := range mono {
 					for range channels {

@@ -2,10 +2,10 @@ package vad
 
 import "math"
 
-// hiddenN is the number of hidden units.
-const hiddenN = 8
+// hiddenN is the number of units between the features and the probability.
+const hiddenN = 12
 
-// judge combines the features into a probability.
+// judge combines the features into a probability, with the weights that TestFit found.
 func judge(x *features) float64 {
 	z := outputBias
 	for k := range hiddenWeights {

@@ -13,9 +13,7 @@ type Detector struct {
 
 // NewDetector returns a detector with the given configuration.
 func NewDetector(c Config) *Detector {
-	d := &Detector{machine: Machine{Config: c}}
-	d.estimator.Reset()
-	return d
+	return &Detector{machine: Machine{Config: c}}
 }
 
 // Reset makes the detector as new.
