@@ -42,6 +42,8 @@ const maxVADDelay = time.Hour
 // steady noise down to 5 dB below the speech; other voices it takes for speech when they are less than some 15 dB below
 // the user's, and music too. A model that was trained on recordings, such as Silero, is better at those.
 //
+// Where a stream begins amid a word it may take up to two seconds to find it.
+//
 // It takes audio of 8, 11.025, 16, 22.05, 24, 32, 44.1 or 48 kHz, of whose channels it judges the mean.
 func NewVAD(o VADOptions) (VAD, error) {
 	v := &builtinVAD{}

@@ -4,10 +4,8 @@ import "testing"
 
 // BenchmarkDetector is the cost of a window of 32 ms.
 func BenchmarkDetector(b *testing.B) {
-	samples := make([]int16, 0, SampleRate)
-	for _, v := range white(cap(samples), 1) {
-		samples = append(samples, clip(1000*v))
-	}
+	s := talk(b)
+	samples := s.mix(white(len(s.samples), 1), 20, -30)
 	d := NewDetector(defaults)
 	events := make([]Event, 0, 4)
 	b.ReportAllocs()

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
@@ -174,6 +175,23 @@ func TestLevels(t *testing.T) {
 	}
 }
 
+// A stream that begins amid a word: the first window is taken for noise, and until the word ends or there is a pause the
+// rest may be too. Half are found within 0.2 s, all within two seconds.
+func TestBeginsWithSpeech(t *testing.T) {
+	recs, soon := recordings(t, "testdata"), 0
+	for i, rec := range recs {
+		from := speechIn(rec, shortGap)[0].from + SampleRate/5
+		s := scene{samples: append(rec[from:], make([]float64, SampleRate)...), speech: []segment{{0, len(rec) - from}}}
+		starts := outcome(NewDetector(defaults), s.mix(white(len(s.samples), 2), 25, -25))
+		require.NotEmpty(t, starts, i)
+		require.Less(t, starts[0], 2.0, i)
+		if starts[0] < 0.2 {
+			soon++
+		}
+	}
+	require.GreaterOrEqual(t, soon, len(recs)/2)
+}
+
 // The user goes away from the microphone, and comes back.
 func TestLevelChanges(t *testing.T) {
 	s := conversation(recordings(t, "testdata"), shortGap, 5)
@@ -229,4 +247,9 @@ func TestLongStream(t *testing.T) {
 	for range 10 {
 		require.Empty(t, outcome(d, silence))
 	}
+}
+
+func TestSize(t *testing.T) {
+	require.Less(t, unsafe.Sizeof(Detector{}), uintptr(18<<10))
+	t.Log(unsafe.Sizeof(Detector{}))
 }

@@ -80,7 +80,7 @@ const (
 	learnRate    = 0.1  // the same when it is not, at most
 )
 
-// An Estimator says how likely speech is in each window of a signal. It holds some 14 KB and does not allocate. The zero
+// An Estimator says how likely speech is in each window of a signal. It holds some 16 KB and does not allocate. The zero
 // value has heard nothing and is ready.
 type Estimator struct {
 	last   [Window / 2]float32 // the second half of the previous window

@@ -61,8 +61,12 @@ func (e *Estimator) features(window []int16) (x features, steady bool) {
 	for b := range bandN {
 		p, n := float32(0), float32(0)
 		for k := edges[b]; k < edges[b+1]; k++ {
-			p += max(e.power[k], quiet)
 			n += e.floor.power[k]
+			if q := e.power[k]; q > quiet {
+				p += q
+			} else {
+				p += quiet
+			}
 		}
 		level += float64(p)
 		floor += float64(n)
