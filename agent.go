@@ -12,11 +12,12 @@ type Activity interface {
 }
 
 // An Agent is a long-lived participant: instructions, tools and, where they differ from the session's, models. Write
-// it as a struct literal. Its fields are read when it takes the floor; change a running agent with UpdateInstructions,
-// UpdateTools, UpdateChatContext and UpdateOptions.
+// it as a struct literal, or embed it in a type of your own. Set its fields before it takes the floor; change a running
+// agent with UpdateInstructions, UpdateTools, UpdateChatContext and UpdateOptions.
 //
-// An agent has the floor of at most one session at a time. Once it has left it may take the floor again, and then
-// continues with the context it left with.
+// An agent belongs to at most one session at a time: from when a handoff to it, or a Start, is accepted until it has
+// left. It may take the floor of that session again, and then continues with the context it left with; in another
+// session it begins anew.
 type Agent struct {
 	// ID names the agent in handoffs and events. It defaults to "agent", or "task" for a task.
 	ID string
@@ -46,8 +47,9 @@ type Agent struct {
 	// OnEnter runs each time the agent takes the floor by Start or a handoff, but not when it gets the floor back
 	// from a task. It may run tasks. Its error is reported as an event.
 	OnEnter func(ctx context.Context, s *AgentSession) error
-	// OnExit runs when the agent is about to leave the floor, while it can still speak. It may run tasks. An OnEnter
-	// that has not returned by then runs beside it.
+	// OnExit runs when the agent is about to leave the floor, while it can still speak and run tasks, unless the session
+	// is closing: then it cannot run tasks, and after Close not speak. An OnEnter that has not returned by then runs
+	// beside it.
 	OnExit func(ctx context.Context, s *AgentSession) error
 	// OnUserTurnCompleted runs when the user's spoken turn is complete and before the reply. It may edit turn, which
 	// affects this reply only, and msg, which is kept. ErrStopResponse, or any other error, drops the turn.

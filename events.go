@@ -165,7 +165,8 @@ type (
 		Source      string // "llm", "tool NAME", "OnEnter", …
 		Recoverable bool
 	}
-	// Gap: events were dropped for this receiver, which was too slow. Only metrics are ever dropped.
+	// Gap: events were dropped for this receiver, which was too slow. Only metrics are dropped, unless the receiver is
+	// 65,536 events behind: then this is the last it hears of the session.
 	Gap struct {
 		EventMeta
 		Dropped int

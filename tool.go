@@ -40,10 +40,13 @@ type Toolset struct {
 	ID    string
 	Tools []Tool
 	// Setup, if set, runs when the activity that has the toolset takes the floor (when the session starts, for a
-	// toolset of Options.Tools) and before any of its tools is called. It may set Tools. Its error is reported, and
-	// the conversation goes on without what failed.
+	// toolset of Options.Tools; in UpdateTools, for one that is new) and before any of its tools is called. It may set
+	// Tools, so that a toolset with a Setup belongs to one session at a time. An activity and its tasks may share one:
+	// it is set up once. An error is reported, and the conversation goes on without what failed; so it does after
+	// Options.DrainTimeout, when ctx ends, and Options.CloseGrace.
 	Setup func(ctx context.Context, t *Toolset) error
-	// Close, if set, runs when the activity, or the session, has ended.
+	// Close, if set, runs when the last activity that has the toolset, or the session, has ended. ctx ends after
+	// Options.CloseGrace.
 	Close func(ctx context.Context) error
 	// Background lets calls that went on in the background with RunContext.Update outlive a handoff, and reply
 	// through whichever agent then has the floor. It applies to toolsets of Options.Tools.
