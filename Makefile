@@ -7,8 +7,8 @@ test: ## every test, with the race detector and in a random order
 run: ## a first conversation, without a key
 	go run ./examples/support
 
-explore: ## the search for orderings, in full (with the race detector it is shorter)
-	go test -count=1 -run '^TestExplore' .
+explore: ## the search for orderings, and random conversations, in full (with the race detector both are shorter)
+	PARLEY_CHAOS=2000 go test -count=1 -run '^Test(Explore|Chaos)' .
 
 bench: ## what a turn, a handoff, a task and a session cost
 	go test -run '^$$' -bench . -benchmem .
