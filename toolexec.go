@@ -42,7 +42,7 @@ func (t *toolCall) cancellable() bool {
 	return t.tool != nil && t.tool.options.Cancellable && (t.sp == nil || t.sp.allow || t.sp.over || t.sp.holds > 0)
 }
 
-// stop cancels a running call. Its output then says so, unless the tool returns one all the same.
+// stop cancels a running call. Its output is then empty, unless the tool returns one all the same.
 func (t *toolCall) stop() {
 	if t.cancel != nil && !t.stopping {
 		t.stopping = true
