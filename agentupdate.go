@@ -188,7 +188,7 @@ func (a *Agent) UpdateOptions(ctx context.Context, o AgentOptions) error {
 // resolveTools settles what the frame's model is offered: the session's tools, the agent's own, and, if any of them
 // can be cancelled, the tools to do so. Tools that do not fit are left out and reported.
 func (f *frame) resolveTools() error {
-	own := frozenTools(ownTools(f.act))
+	own := frozenTools(ownTools(f.act), f.missing)
 	sets := append(slices.Clone(f.c.sessionTools), own...)
 	offer, err := newToolContext(sets)
 	err = errors.Join(err, checkUserData(f.id, offer.flat, f.c.opts.UserData))

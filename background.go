@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -138,10 +139,12 @@ func (t *toolCall) remember(items ...ChatItem) {
 		if back := f.agent.life.frame.Load(); back != nil && back.c == t.c && back.chat != nil {
 			f = back
 		} else {
-			chat := f.chat.Copy()
-			chat.Insert(items...)
-			f.chat = chat
-			f.leaveContext(chat)
+			// What it left with last may be more than this stay knew; or it may be in another session by now.
+			if left := f.agent.life.left.Load(); left != nil && left.session == t.c.token {
+				chat := left.chat.Copy()
+				chat.Insert(items...)
+				f.leaveContext(chat)
+			}
 			return
 		}
 	}
@@ -179,7 +182,7 @@ func (c *core) stepDeferred() {
 		f.deferred = append(f.deferred, c.orphanReplies...)
 		c.orphanReplies = nil
 	}
-	if len(f.deferred) == 0 || len(c.holds) > 0 && c.holds[0].granted || !c.silent() {
+	if len(f.deferred) == 0 || slices.ContainsFunc(c.holds, func(h *hold) bool { return h.granted }) || !c.silent() {
 		return
 	}
 	batch := f.deferred

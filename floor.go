@@ -45,6 +45,7 @@ type frame struct {
 	instructions *Instructions
 	offer        *toolContext
 	sets         []*Toolset      // the agent's own, which are in use
+	missing      []*Toolset      // and those that were not set up in time
 	rendered     [2]*ChatMessage // the instructions, for text and for audio
 
 	queue      []*speech // scheduled, in the order they will play
@@ -59,7 +60,8 @@ type frame struct {
 	pushing *push   // the first of them, waiting for speech to end
 	owner   *push   // who waits for this frame's task
 
-	chore      *job   // the setup, or the close, of its toolsets
+	chore      *job // the setup, or the close, of its toolsets
+	choreStop  context.CancelCauseFunc
 	drain      *timer // until what it began must have ended
 	exitCancel context.CancelCauseFunc
 }
@@ -202,7 +204,18 @@ func (c *core) top() *frame {
 	return c.stack[len(c.stack)-1]
 }
 
-func isNilActivity(a Activity) bool { return a == nil || isNilPointer(a) || a.persona() == nil }
+// isNilActivity reports whether there is no agent behind an activity: it may be a type of the application's around one.
+func isNilActivity(a Activity) (none bool) {
+	if a == nil || isNilPointer(a) {
+		return true
+	}
+	defer func() {
+		if recover() != nil { // a nil pointer on the way to the agent
+			none = true
+		}
+	}()
+	return a.persona() == nil
+}
 
 // checkActivity finds what keeps an activity from taking the floor. What a toolset has once it is set up is not known
 // yet.
@@ -288,6 +301,9 @@ func (c *core) checkHandoff(to Activity) error {
 	if c.closing != nil {
 		return ErrSessionClosed
 	}
+	if isNilActivity(to) {
+		return errors.New("agents: no activity to hand over to")
+	}
 	if f := to.persona().life.frame.Load(); f != nil && f.c == c && f != c.top() {
 		return fmt.Errorf("%w: %s waits to get the floor back", ErrAgentRunning, f.id)
 	}
@@ -371,15 +387,22 @@ func (c *core) place(a Activity, owner *push) {
 	}
 	c.stack = append(c.stack, f)
 	var fresh []*Toolset
-	if c.sessionSets == nil {
+	if !c.toolsReady && c.sessionSets == nil {
 		c.sessionSets = toolsets(c.opts.Tools)
 		fresh = c.acquire(c.sessionSets)
 	}
 	f.sets = toolsets(ownTools(a))
-	f.setUp(append(fresh, c.acquire(f.sets)...), func() {
+	f.setUp(append(fresh, c.acquire(f.sets)...), func(missing []*Toolset) {
+		if len(missing) > 0 {
+			gone := func(t *Toolset) bool { return slices.Contains(missing, t) }
+			c.release(missing)
+			c.sessionSets = slices.DeleteFunc(c.sessionSets, gone)
+			f.sets = slices.DeleteFunc(f.sets, gone)
+			f.missing = missing
+		}
 		if !c.toolsReady {
 			c.toolsReady = true
-			c.sessionTools = frozenTools(c.opts.Tools)
+			c.sessionTools = frozenTools(c.opts.Tools, missing)
 		}
 		if c.closing != nil || owner != nil && f.task.finished() {
 			c.skip(f)

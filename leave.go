@@ -48,16 +48,17 @@ func (f *frame) expire() {
 	if f.phase == phaseGone {
 		return
 	}
-	err := fmt.Errorf("%s did not finish in %v: %w", f.id, f.c.cfg.drain, f.leaving.reason())
-	if f.phase == phaseSetup {
-		err = fmt.Errorf("the toolsets of %s were not set up in %v", f.id, f.c.cfg.drain)
+	f.drain = f.c.after(f.c.cfg.grace, f.abandon)
+	if f.choreStop != nil { // its toolsets are being set up
+		f.choreStop(fmt.Errorf("the toolsets of %s were not set up in %v", f.id, f.c.cfg.drain))
+		return
 	}
+	err := fmt.Errorf("%s did not finish in %v: %w", f.id, f.c.cfg.drain, f.leaving.reason())
 	f.cancel(err)
 	if f.exitCancel != nil {
 		f.exitCancel(err)
 	}
 	f.dropSpeech()
-	f.drain = f.c.after(f.c.cfg.grace, f.abandon)
 }
 
 // abandon gives up on everything of the frame that still runs.

@@ -38,12 +38,17 @@ func (o *toolContext) describe(tools []Tool, session bool) {
 	}
 }
 
-// frozenTools copies tools with their toolsets as they are now: a toolset's Tools are its Setup's to change.
-func frozenTools(tools []Tool) []Tool {
+// frozenTools copies tools with their toolsets as they are now: a toolset's Tools are its Setup's to change. Of those
+// that are missing, because they were not set up in time, nothing is looked at.
+func frozenTools(tools []Tool, missing []*Toolset) []Tool {
 	frozen := make([]Tool, len(tools))
 	for i, t := range tools {
-		if ts, ok := t.(*Toolset); ok && ts != nil {
-			t = &Toolset{ID: ts.ID, Tools: frozenTools(ts.Tools), Background: ts.Background, Templates: ts.Templates}
+		switch ts, ok := t.(*Toolset); {
+		case !ok || ts == nil:
+		case slices.Contains(missing, ts):
+			t = &Toolset{ID: ts.ID}
+		default:
+			t = &Toolset{ID: ts.ID, Tools: frozenTools(ts.Tools, missing), Background: ts.Background, Templates: ts.Templates}
 		}
 		frozen[i] = t
 	}

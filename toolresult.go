@@ -146,7 +146,7 @@ func (r *returned) add(out any) bool {
 		}
 		r.handoffs = append(r.handoffs, *out)
 	case Activity:
-		if isNilPointer(out) {
+		if isNilActivity(out) {
 			return false
 		}
 		r.handoffs = append(r.handoffs, Handoff{To: out})
@@ -159,7 +159,7 @@ func (r *returned) add(out any) bool {
 // handOff is the outcome of exactly one handoff. The output is its result, with the values that came beside it.
 func (r *returned) handOff() outcome {
 	h := r.handoffs[0]
-	if h.To == nil || isNilPointer(h.To) {
+	if isNilActivity(h.To) {
 		return refused(noAgentOutput, errors.New("agents: a tool returned a Handoff whose To is nil"))
 	}
 	if err, ok := asError(h.Result); ok {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/parley-voice/agents/internal/order"
@@ -69,25 +70,72 @@ func closeToolsets(ctx context.Context, sets []*Toolset) error {
 	return errors.Join(errs...)
 }
 
-// setUp sets toolsets up for a frame, and then calls end.
-func (f *frame) setUp(sets []*Toolset, end func()) {
+// A setup is the setting up of toolsets on a goroutine, which may have to be given up.
+type setup struct {
+	mu     sync.Mutex
+	up     map[*Toolset]bool // whose Setup has returned
+	gaveUp bool
+}
+
+// run sets the toolsets up, one after another. Once the setup was given up it begins no other, and closes the one that
+// came too late, because nobody else knows of it.
+func (s *setup) run(ctx context.Context, sets []*Toolset, late func() (context.Context, context.CancelFunc)) error {
+	var errs []error
+	for _, t := range sets {
+		errs = append(errs, setUpToolsets(ctx, []*Toolset{t}))
+		s.mu.Lock()
+		s.up[t] = !s.gaveUp
+		gaveUp := s.gaveUp
+		s.mu.Unlock()
+		if gaveUp {
+			ctx, cancel := late()
+			defer cancel()
+			return errors.Join(append(errs, closeToolsets(ctx, []*Toolset{t}))...)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// giveUp returns the toolsets that are not set up. They are not to be touched any more.
+func (s *setup) giveUp(sets []*Toolset) (missing []*Toolset) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gaveUp = true
+	for _, t := range sets {
+		if !s.up[t] {
+			missing = append(missing, t)
+		}
+	}
+	return missing
+}
+
+// setUp sets toolsets up for a frame, and then calls end, with those that were not set up in time.
+func (f *frame) setUp(sets []*Toolset, end func(missing []*Toolset)) {
 	c := f.c
 	if !slices.ContainsFunc(sets, func(t *Toolset) bool { return t.Setup != nil }) {
-		end()
+		end(nil)
 		return
 	}
 	j := &job{what: "toolset setup of " + f.id, src: c.newSource(order.Hook)}
 	f.chore = j
 	f.drain = c.after(c.cfg.drain, f.expire)
+	ctx, cancel := context.WithCancelCause(f.ctx) // the agent outlives a setup that is given up
+	f.choreStop = cancel
+	s := &setup{up: map[*Toolset]bool{}}
 	j.end = func(e ending) {
+		cancel(nil)
+		f.choreStop = nil
 		c.unset(f.drain)
-		if e.err != nil && !e.abandoned {
+		var missing []*Toolset
+		switch {
+		case e.abandoned:
+			missing = s.giveUp(sets)
+		case e.err != nil:
 			c.reportError(j.what, e.err, false)
 		}
-		end()
+		end(missing)
 	}
-	ctx := f.ctx
-	c.spawn(j, func() error { return setUpToolsets(ctx, sets) })
+	c.spawn(j, func() error { return s.run(ctx, sets, c.closeContext) })
 }
 
 // spawnClose closes toolsets, and then calls end.
