@@ -3,6 +3,7 @@ package agents
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 )
 
@@ -102,8 +103,20 @@ func (a *Agent) UpdateTools(ctx context.Context, tools ...Tool) error {
 	c, by := f.c, callerFrom(ctx)
 	sets := toolsets(tools)
 	var fresh, idle []*Toolset
-	if err := c.do(by, func() { fresh = c.acquire(sets) }); err != nil {
+	// The toolsets that it had may still be being set up.
+	if err := c.waitFor(ctx, by, func() bool { return f.phase != phaseSetup }); err != nil {
 		return err
+	}
+	var hung []*Toolset
+	if err := c.do(by, func() {
+		if _, hung = c.usable(sets); hung == nil {
+			fresh = c.acquire(sets)
+		}
+	}); err != nil {
+		return err
+	}
+	if hung != nil {
+		return fmt.Errorf("agents: toolset %s is still being set up, since it was given up", hung[0].ID)
 	}
 	err := setUpToolsets(ctx, fresh)
 	if e := c.do(by, func() {

@@ -391,14 +391,14 @@ func (c *core) place(a Activity, owner *push) {
 		c.sessionSets = toolsets(c.opts.Tools)
 		fresh = c.acquire(c.sessionSets)
 	}
-	f.sets = toolsets(ownTools(a))
+	f.sets, f.missing = c.usable(toolsets(ownTools(a)))
 	f.setUp(append(fresh, c.acquire(f.sets)...), func(missing []*Toolset) {
 		if len(missing) > 0 {
 			gone := func(t *Toolset) bool { return slices.Contains(missing, t) }
 			c.release(missing)
 			c.sessionSets = slices.DeleteFunc(c.sessionSets, gone)
 			f.sets = slices.DeleteFunc(f.sets, gone)
-			f.missing = missing
+			f.missing = append(f.missing, missing...)
 		}
 		if !c.toolsReady {
 			c.toolsReady = true

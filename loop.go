@@ -62,8 +62,9 @@ type core struct {
 	sessionSets   []*Toolset // the toolsets among them, once they are in use
 	toolsReady    bool       // they are set up, and sessionTools does not change any more
 	inUse         map[*Toolset]int
-	detached      []*toolCall // calls in the background whose agent has left
-	orphanReplies []*deferred // their results, which the agent on the floor is to reply to
+	hung          map[*Toolset]struct{} // their setup was given up, and has not returned
+	detached      []*toolCall           // calls in the background whose agent has left
+	orphanReplies []*deferred           // their results, which the agent on the floor is to reply to
 	holds         []*hold
 	idlers        []*idler
 	seq           uint64 // of speeches
@@ -109,7 +110,7 @@ func newCore(opts Options) *core {
 		opts: opts, events: &eventLog{},
 		token: new(byte), begun: make(chan struct{}), ended: make(chan struct{}), gone: make(chan struct{}),
 		userState: UserListening, agentState: AgentInitializing,
-		history: &ChatContext{}, jobs: map[*job]struct{}{}, callIDs: map[string]struct{}{}, inUse: map[*Toolset]int{},
+		history: &ChatContext{}, jobs: map[*job]struct{}{}, callIDs: map[string]struct{}{}, inUse: map[*Toolset]int{}, hung: map[*Toolset]struct{}{},
 	}
 	c.cfg.maxToolSteps = countOr(opts.MaxToolSteps, 3)
 	c.cfg.maxErrors = countOr(opts.MaxUnrecoverableErrors, 3)

@@ -33,6 +33,18 @@ func (c *core) acquire(sets []*Toolset) (fresh []*Toolset) {
 	return fresh
 }
 
+// usable leaves out the toolsets whose setup was given up and has not returned: they are not to be touched.
+func (c *core) usable(sets []*Toolset) (ok, hung []*Toolset) {
+	for _, t := range sets {
+		if _, is := c.hung[t]; is {
+			hung = append(hung, t)
+		} else {
+			ok = append(ok, t)
+		}
+	}
+	return ok, hung
+}
+
 // release is the reverse of acquire, and returns the toolsets that are not in use any more.
 func (c *core) release(sets []*Toolset) (idle []*Toolset) {
 	for _, t := range sets {
@@ -130,12 +142,23 @@ func (f *frame) setUp(sets []*Toolset, end func(missing []*Toolset)) {
 		switch {
 		case e.abandoned:
 			missing = s.giveUp(sets)
+			for _, t := range missing {
+				c.hung[t] = struct{}{}
+			}
 		case e.err != nil:
 			c.reportError(j.what, e.err, false)
 		}
 		end(missing)
 	}
-	c.spawn(j, func() error { return s.run(ctx, sets, c.closeContext) })
+	c.spawn(j, func() error {
+		err := s.run(ctx, sets, c.closeContext)
+		c.queue.Post(j.src, func() { // if it was given up, its toolsets can be used again from now on
+			for _, t := range sets {
+				delete(c.hung, t)
+			}
+		})
+		return err
+	})
 }
 
 // spawnClose closes toolsets, and then calls end.
