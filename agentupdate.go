@@ -49,20 +49,21 @@ func (a *Agent) Context() *ChatContext {
 	return a.ChatContext.Copy()
 }
 
-// change applies a change on the loop of the agent's session, or here if it has none.
+// change applies a change on the loop of the session that has, or is about to have, the agent; or here if none does.
 func (a *Agent) change(ctx context.Context, running func(f *frame) error, resting func() error) error {
-	f := a.life.frame.Load()
-	if f == nil {
+	c := a.life.session()
+	if c == nil {
 		return resting()
 	}
 	var err error
-	if e := f.c.do(callerFrom(ctx), func() {
-		if f.phase == phaseGone || f.chat == nil {
+	if e := c.do(callerFrom(ctx), func() {
+		f := a.life.frame.Load()
+		if f == nil || f.phase == phaseGone || f.chat == nil {
 			err = resting()
 			return
 		}
 		err = running(f)
-		f.c.touch()
+		c.touch()
 	}); e != nil {
 		return e
 	}
@@ -95,24 +96,25 @@ func (a *Agent) UpdateTools(ctx context.Context, tools ...Tool) error {
 		return err
 	}
 	tools = slices.Clone(tools)
-	f := a.life.frame.Load()
-	if f == nil {
+	c, by := a.life.session(), callerFrom(ctx)
+	if c == nil {
 		a.Tools = tools
 		return nil
 	}
-	c, by := f.c, callerFrom(ctx)
 	sets := toolsets(tools)
-	var fresh, idle []*Toolset
 	// The toolsets that it had may still be being set up.
-	if err := c.waitFor(ctx, by, func() bool { return f.phase != phaseSetup }); err != nil {
+	if err := c.waitFor(ctx, by, func() bool { f := a.life.frame.Load(); return f == nil || f.phase != phaseSetup }); err != nil {
 		return err
 	}
-	var hung []*Toolset
+	var f *frame
+	var hung, fresh, idle []*Toolset
 	if err := c.do(by, func() {
-		if _, hung = c.usable(sets); hung == nil {
+		if f = a.life.frame.Load(); f == nil || f.phase == phaseGone { // it has not begun, or has left
+			a.Tools, f = tools, nil
+		} else if _, hung = c.usable(sets); hung == nil {
 			fresh = c.acquire(sets)
 		}
-	}); err != nil {
+	}); err != nil || f == nil {
 		return err
 	}
 	if hung != nil {
@@ -130,7 +132,8 @@ func (a *Agent) UpdateTools(ctx context.Context, tools ...Tool) error {
 		idle = c.release(f.sets)
 		f.sets = sets
 	}); e != nil {
-		err, idle = e, fresh
+		err = e
+		c.read(func() { idle = c.release(sets) }) // the loop has ended
 	}
 	closing, cancel := c.closeContext()
 	defer cancel()

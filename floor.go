@@ -189,6 +189,13 @@ func (l *agentLife) claim(c *core) bool {
 	return true
 }
 
+// session returns the session that has booked the agent, or nil.
+func (l *agentLife) session() *core {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.owner
+}
+
 func (l *agentLife) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -231,8 +238,13 @@ func (c *core) checkActivity(a Activity) error {
 	if err := checkUserData(id, tools, c.opts.UserData); err != nil {
 		return err
 	}
-	if t := taskOf(a); t != nil && t.finished() {
-		return fmt.Errorf("%w: %s", ErrTaskUsed, id)
+	if t := taskOf(a); t != nil {
+		if t.submitErr != nil {
+			return fmt.Errorf("agents: %s: %w", id, t.submitErr)
+		}
+		if t.finished() {
+			return fmt.Errorf("%w: %s", ErrTaskUsed, id)
+		}
 	}
 	return nil
 }
@@ -243,6 +255,15 @@ func (c *core) claim(a Activity) error {
 		return fmt.Errorf("%w: %s is taken by another session", ErrAgentRunning, activityID(a))
 	}
 	return nil
+}
+
+// claimForHandoff books an activity that nobody runs; a task is used up by it.
+func (c *core) claimForHandoff(a Activity) error {
+	t := taskOf(a)
+	if t != nil && !t.used.CompareAndSwap(false, true) && t.frame == nil {
+		return fmt.Errorf("%w: %s waits for the floor", ErrTaskUsed, activityID(a))
+	}
+	return c.claim(a)
 }
 
 // ActivityID returns the id under which an activity appears in handoffs and events: the one it was given, or its
@@ -288,7 +309,7 @@ func (c *core) requestHandoff(to Activity) error {
 	if err := c.checkHandoff(to); err != nil {
 		return err
 	}
-	if err := c.claim(to); err != nil {
+	if err := c.claimForHandoff(to); err != nil {
 		return err
 	}
 	c.handoffs = append(c.handoffs, to)
@@ -317,6 +338,9 @@ func (c *core) dropHandoffs() {
 	}
 	for _, to := range c.handoffs {
 		to.persona().life.release()
+		if t := taskOf(to); t != nil && t.frame == nil {
+			t.used.Store(false)
+		}
 	}
 	c.handoffs, c.next = nil, nil
 }

@@ -183,7 +183,7 @@ func (c *core) start(ctx context.Context, first Activity, io IO, capture bool) (
 	c.sessionTools = c.opts.Tools
 	err := c.checkActivity(first)
 	if err == nil {
-		err = c.claim(first)
+		err = c.claimForHandoff(first)
 	}
 	if err != nil {
 		c.startMu.Unlock()

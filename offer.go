@@ -45,10 +45,10 @@ func frozenTools(tools []Tool, missing []*Toolset) []Tool {
 	for i, t := range tools {
 		switch ts, ok := t.(*Toolset); {
 		case !ok || ts == nil:
-		case slices.Contains(missing, ts):
+		case slices.Contains(missing, ts): // or it is within itself
 			t = &Toolset{ID: ts.ID}
 		default:
-			t = &Toolset{ID: ts.ID, Tools: frozenTools(ts.Tools, missing), Background: ts.Background, Templates: ts.Templates}
+			t = &Toolset{ID: ts.ID, Tools: frozenTools(ts.Tools, append(slices.Clip(missing), ts)), Background: ts.Background, Templates: ts.Templates}
 		}
 		frozen[i] = t
 	}
@@ -93,7 +93,12 @@ func (o *toolContext) prepare(calls []ToolCall) []*wantedCall {
 	for i, tc := range calls {
 		w := &wantedCall{ToolCall: tc, tool: o.lookup(tc.Name), args: prepared{canonical: "{}"}}
 		if w.tool != nil {
-			w.args, w.err = w.tool.prepare(tc.Arguments)
+			if err := guard("arguments of "+tc.Name, func() error {
+				w.args, w.err = w.tool.prepare(tc.Arguments)
+				return nil
+			}); err != nil {
+				w.args, w.err = prepared{canonical: "{}", internal: err}, w.tool.argumentError("they could not be decoded")
+			}
 		} else {
 			w.text = unknownToolOutput(tc.Name, o.flat)
 			if args, err := parseArguments(tc.Arguments); err == nil {

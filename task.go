@@ -96,7 +96,12 @@ func (t *AgentTask[R]) extraTools() []Tool {
 	if t.Submit == nil {
 		return nil
 	}
-	t.core.submitOnce.Do(func() { t.core.submit = t.submitTool() })
+	t.core.submitOnce.Do(func() {
+		t.core.submitErr = guard("Submit", func() error { t.core.submit = t.submitTool(); return nil })
+	})
+	if t.core.submitErr != nil {
+		return nil
+	}
 	return []Tool{t.core.submit}
 }
 
@@ -128,6 +133,7 @@ type taskCore struct {
 	keepCalls  bool                 // set by the one Run
 	submitOnce sync.Once
 	submit     *FunctionTool
+	submitErr  error
 
 	mu     sync.Mutex
 	over   bool
@@ -233,7 +239,7 @@ func runTask(ctx context.Context, act Activity, t *taskCore, keepCalls bool) err
 		return fmt.Errorf("%w: %s was already run", ErrTaskUsed, activityID(act))
 	}
 	if err := context.Cause(ctx); err != nil {
-		t.fail(err)
+		t.end(err, nil, nil)
 		return err
 	}
 	t.keepCalls = keepCalls
@@ -245,7 +251,7 @@ func runTask(ctx context.Context, act Activity, t *taskCore, keepCalls bool) err
 		err = e
 	}
 	if err != nil {
-		t.fail(err)
+		t.end(err, nil, nil)
 		return err
 	}
 	select {
@@ -262,11 +268,11 @@ func runTask(ctx context.Context, act Activity, t *taskCore, keepCalls bool) err
 	select {
 	case <-p.done:
 		if p.err != nil {
-			t.fail(p.err)
+			t.end(p.err, nil, nil)
 			return p.err
 		}
 	default:
-		t.fail(ErrSessionClosed)
+		t.end(ErrSessionClosed, nil, nil)
 	}
 	return t.failure()
 }

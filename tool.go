@@ -41,7 +41,7 @@ type Toolset struct {
 	Tools []Tool
 	// Setup, if set, runs when the activity that has the toolset takes the floor (when the session starts, for a
 	// toolset of Options.Tools; in UpdateTools, for one that is new) and before any of its tools is called. It may set
-	// Tools, so that a toolset with a Setup belongs to one session at a time. An activity and its tasks may share one:
+	// Tools, though not to toolsets that need a Setup themselves, so that a toolset with a Setup belongs to one session at a time. An activity and its tasks may share one:
 	// it is set up once. An error is reported, and the conversation goes on without what failed; so it does after
 	// Options.DrainTimeout, when ctx ends, and Options.CloseGrace.
 	Setup func(ctx context.Context, t *Toolset) error

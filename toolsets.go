@@ -12,11 +12,12 @@ import (
 )
 
 // toolsets returns the toolsets among tools, nested ones after those that hold them.
-func toolsets(tools []Tool) []*Toolset {
-	var sets []*Toolset
+func toolsets(tools []Tool) []*Toolset { return addSets(nil, tools) }
+
+func addSets(sets []*Toolset, tools []Tool) []*Toolset {
 	for _, t := range tools {
-		if ts, ok := t.(*Toolset); ok && !slices.Contains(sets, ts) {
-			sets = append(append(sets, ts), toolsets(ts.Tools)...)
+		if ts, ok := t.(*Toolset); ok && ts != nil && !slices.Contains(sets, ts) {
+			sets = addSets(append(sets, ts), ts.Tools)
 		}
 	}
 	return sets
