@@ -107,14 +107,13 @@ func (in *Input) ReadFrame(ctx context.Context) (agents.AudioFrame, error) {
 		in.timer = time.NewTimer(time.Hour)
 		in.timer.Stop()
 	}
-	fast := in.opts.Fast && !in.ended
 	if in.pending == nil {
 		if err := in.read(); err != nil {
 			return agents.AudioFrame{}, err
 		}
 	}
 	n := int64(len(in.pending) / in.frame.Channels)
-	if fast { // the silence after it is in real time, from where the file ended
+	if in.opts.Fast && !in.ended { // the silence after it is in real time, from where the file ended
 		in.start, in.since = time.Now(), 0
 	} else if err := in.wait(ctx, in.start.Add(agents.SampleDuration(in.since+n, in.frame.SampleRate))); err != nil {
 		return agents.AudioFrame{}, err
