@@ -32,7 +32,7 @@ type InputOptions struct {
 // An Input is an agents.AudioInput that plays a WAV file in its own sample rate and channels.
 //
 // Time begins with the first ReadFrame, and a frame comes when its last sample would have been heard. The file is
-// the buffer: what is read too late is not lost but comes at once, and the frame after it when it is due.
+// the buffer, so nothing is dropped: what is read too late comes at once, and what follows when it is due.
 type Input struct {
 	r      *Reader
 	opts   InputOptions

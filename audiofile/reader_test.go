@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/iotest"
 
@@ -225,10 +226,7 @@ func TestRoundTrip(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, want.SampleRate, got.SampleRate)
 				require.Equal(t, want.Channels, got.Channels)
-				require.Equal(t, len(want.Samples), len(got.Samples))
-				for i := range want.Samples {
-					require.Equal(t, want.Samples[i], got.Samples[i])
-				}
+				require.True(t, slices.Equal(want.Samples, got.Samples))
 			})
 		}
 	}
