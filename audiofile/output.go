@@ -36,7 +36,8 @@ type OutputOptions struct {
 //
 // The file is as long as the output lives, from when it was made to Close, and has what was played where it was played:
 // before, between and after segments, during a pause and while audio came too slowly there is silence. So it lies
-// beside any other recording that began at the same time.
+// beside any other recording that began at the same time. Only when audio comes less than 10 ms too late within a
+// segment, what follows of it is that much early, as real timers are no better than that.
 //
 // Audio is played in frames of 20 ms, as it would be sent to a room. A frame that has begun is played to its end: Clear
 // and Pause act on what follows, and the position of an interrupted segment counts that frame. Positions count samples of

@@ -416,3 +416,32 @@ func TestRealTime(t *testing.T) {
 	}
 	require.Equal(t, len(said.Samples), heard)
 }
+
+// A bin is a file that keeps nothing.
+type bin struct{}
+
+func (bin) Write(b []byte) (int, error)        { return len(b), nil }
+func (bin) Seek(int64, int) (n int64, _ error) { return 0, nil }
+
+func TestOutputDoesNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		o, err := NewOutput(bin{}, OutputOptions{SampleRate: 48000})
+		require.NoError(t, err)
+		defer o.Close()
+		o.Attach(func(agents.PlaybackEvent) {})
+		frame := agents.Silence(20*ms, 24000, 2)
+		ctx := t.Context()
+		capture := func() {
+			if err := o.CaptureFrame(ctx, frame); err != nil {
+				t.Error(err)
+			}
+		}
+		for range 50 {
+			capture()
+		}
+		require.Zero(t, testing.AllocsPerRun(500, capture), "while frames are converted, played and written")
+	})
+}
