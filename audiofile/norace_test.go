@@ -1,0 +1,5 @@
+//go:build !race
+
+package audiofile
+
+const raceEnabled = false
