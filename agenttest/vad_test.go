@@ -112,7 +112,7 @@ func TestVADFormats(t *testing.T) {
 	if events, err := s.Push(agents.Silence(time.Second, 8000, 1)); err != nil || len(events) == 0 {
 		t.Errorf("after Reset: %d events, %v", len(events), err)
 	}
-	if s.Close() != nil || s.Close() != nil {
+	if err := errors.Join(s.Close(), s.Close()); err != nil {
 		t.Error("Close fails")
 	}
 	if _, err := s.Push(agents.Silence(20*ms, 8000, 1)); err != agents.ErrStreamClosed {
