@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -48,7 +49,8 @@ type FallbackSTTOptions struct {
 // A stream keeps the audio of which no final transcript came yet, up to 60 s, and gives it to the next member, so that
 // no word is lost. Positions go on across members. Where a member does not time its transcripts, it is assumed to take
 // no more than two seconds for a final one; what is in doubt may be recognised twice. A stream stays with the member
-// that serves it until that fails; new streams begin with the first that is available.
+// that serves it until that fails; new streams begin with the first that is available. Recognize asks the members in the
+// same order, by a stream where they only stream.
 //
 // A member that fails becomes unavailable: it is tried only when all others have failed as well. Meanwhile a live stream
 // hears it in the background, for a minute at most and one at a time, until a final transcript with text comes and it is
@@ -82,9 +84,10 @@ type fallbackSTTMember struct {
 }
 
 var (
-	_ STT       = (*FallbackSTT)(nil)
-	_ ModelInfo = (*FallbackSTT)(nil)
-	_ Prewarmer = (*FallbackSTT)(nil)
+	_ STT        = (*FallbackSTT)(nil)
+	_ Recognizer = (*FallbackSTT)(nil)
+	_ ModelInfo  = (*FallbackSTT)(nil)
+	_ Prewarmer  = (*FallbackSTT)(nil)
 )
 
 // NewFallbackSTT returns an STT that falls back from one member to the next. Close it when no session uses it any more.
@@ -198,6 +201,94 @@ func (f *FallbackSTT) Stream(ctx context.Context, opts STTOptions) (STTStream, e
 		return nil, context.Cause(ctx)
 	}
 	return newFallbackSTTStream(ctx, f, opts), nil
+}
+
+// Recognize implements [Recognizer]. It starts no probes; a member that answers is available again.
+func (f *FallbackSTT) Recognize(ctx context.Context, speech AudioFrame, opts STTOptions) (STTEvent, error) {
+	if err := speech.Check(); err != nil {
+		return STTEvent{}, err
+	}
+	var failures memberErrors
+	tried := map[int]bool{}
+	for {
+		i, _ := f.pick(tried)
+		if i < 0 {
+			return STTEvent{}, allSTTsFailed(failures)
+		}
+		r, ok := f.opts.STTs[i].(Recognizer)
+		if !ok {
+			r = streamRecognizer{f.stts[i]}
+		}
+		ev, err := recognizeWithRetry(ctx, r, speech, opts, f.conn)
+		switch {
+		case ctx.Err() != nil:
+			return STTEvent{}, context.Cause(ctx)
+		case err == nil:
+			f.serving.Store(int32(i))
+			f.setAvailable(i, true)
+			return ev, nil
+		case !refusesRequest(err):
+			f.setAvailable(i, false)
+		}
+		tried[i] = true
+		failures = append(failures, err)
+	}
+}
+
+func allSTTsFailed(failures memberErrors) error {
+	return &ProviderError{
+		Provider: "fallback",
+		Op:       "recognize",
+		Message:  fmt.Sprintf("all %d models failed", len(failures)),
+		Err:      fmt.Errorf("%w: %w", ErrConnection, failures),
+	}
+}
+
+// A streamRecognizer recognises an utterance by a stream.
+type streamRecognizer struct{ stt STT }
+
+func (r streamRecognizer) Provider() string { return sttProviderName(r.stt) }
+func (r streamRecognizer) Model() string    { return "" }
+
+func (r streamRecognizer) Recognize(ctx context.Context, speech AudioFrame, opts STTOptions) (STTEvent, error) {
+	stream, err := r.stt.Stream(ctx, opts)
+	if err != nil {
+		return STTEvent{}, err
+	}
+	defer func() { _ = stream.Close() }() // everything was received, or the failure is known
+	const piece = time.Second
+	for at := time.Duration(0); at < speech.Duration(); {
+		err := stream.Send(speech.Slice(at, at+piece))
+		switch {
+		case err == nil:
+			at += piece
+		case !errors.Is(err, ErrBacklog):
+			return STTEvent{}, err
+		case !sleepContext(ctx, backlogPause):
+			return STTEvent{}, context.Cause(ctx)
+		}
+	}
+	if err := stream.CloseSend(); err != nil {
+		return STTEvent{}, err
+	}
+	whole := STTEvent{Type: STTFinal}
+	for {
+		ev, err := stream.Recv()
+		switch {
+		case err == io.EOF:
+			return whole, nil
+		case err != nil:
+			return STTEvent{}, err
+		case ev.Type == STTFinal && whole.Transcript.Text == "":
+			whole = ev
+		case ev.Type == STTFinal:
+			t := &whole.Transcript
+			t.Text += " " + ev.Transcript.Text
+			t.End = ev.Transcript.End
+			t.Words = append(t.Words, ev.Transcript.Words...)
+			whole.Alternatives = nil // of a part only
+		}
+	}
 }
 
 // pick returns the member to try next, or -1: the first available one, and as a last resort the others.

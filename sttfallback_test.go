@@ -495,6 +495,140 @@ func (hangingSTT) Stream(ctx context.Context, _ STTOptions) (STTStream, error) {
 	return nil, ctx.Err()
 }
 
+// T98: a whole utterance, by members that stream and by one that does not.
+func TestFallbackSTTRecognizes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log availability
+		b := &fakeRecognizer{failures: []error{&ProviderError{Status: 401}}}
+		f := newFallbackSTT(t, &log, FallbackSTTOptions{}, stt("a", nil), b, stt("c", hearsDigits))
+		speech, err := JoinFrames(tone(1, time.Second), tone(0, time.Second), tone(2, time.Second), tone(0, time.Second))
+		require.NoError(t, err)
+		ev, err := f.Recognize(t.Context(), speech, STTOptions{})
+		require.NoError(t, err)
+		require.Equal(t, "1 2", ev.Transcript.Text)
+		require.Equal(t, []string{"0 false", "1 false"}, log.all())
+		require.Equal(t, "c", f.Provider())
+
+		f = newFallbackSTT(t, nil, FallbackSTTOptions{}, stt("a", nil), stt("b", nil))
+		_, err = f.Recognize(t.Context(), speech, STTOptions{})
+		require.ErrorIs(t, err, ErrConnection)
+	})
+}
+
+// Without interim results the silence of a member means nothing until the speech is over.
+func TestFallbackSTTWaitsForTheEndOfSpeechWithoutInterims(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log availability
+		a := stt("a", hearsNothing)
+		a.caps.InterimResults = false
+		h := hear(t, newFallbackSTT(t, &log, FallbackSTTOptions{}, a, stt("b", hearsDigits)))
+		h.say(t, 1, 15*time.Second)
+		h.say(t, 0, 10*time.Second)
+		require.Empty(t, log.all())
+		h.say(t, 0, time.Second)
+		require.Equal(t, []string{"1"}, h.finals())
+	})
+}
+
+// A final transcript without timing is about the words before the pause: those after it are heard again.
+func TestFallbackSTTKeepsWhatAFinalIsNotAbout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := func(s *fakeSTTStream, f AudioFrame) ([]STTEvent, error) {
+			if s.got += f.Duration(); s.got < 2*time.Second {
+				return nil, nil
+			} else if s.got == 2*time.Second {
+				return []STTEvent{{Type: STTFinal, Transcript: Transcript{Text: "1"}}}, nil
+			}
+			return nil, &ProviderError{Status: 401}
+		}
+		h := hear(t, newFallbackSTT(t, nil, FallbackSTTOptions{}, stt("a", slow), stt("b", hearsDigits)))
+		h.say(t, 1, time.Second)
+		h.say(t, 0, 500*time.Millisecond)
+		h.say(t, 2, time.Second)
+		h.say(t, 0, time.Second)
+		require.Equal(t, []string{"1", "2"}, h.finals())
+	})
+}
+
+// The next member may take what it missed only little by little.
+func TestFallbackSTTReplaysToAMemberThatRefusesMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hear(t, newFallbackSTT(t, nil, FallbackSTTOptions{}, stt("a", hearsNothing), slowSTT{stt("b", hearsDigits)}))
+		for v := range int16(9) {
+			h.say(t, 1+v, time.Second)
+		}
+		h.say(t, 0, 15*time.Second)
+		require.Equal(t, []string{"1 2 3 4 5 6 7 8 9"}, h.finals())
+	})
+}
+
+// slowSTT takes a frame every 10 ms.
+type slowSTT struct{ *fakeSTT }
+
+func (s slowSTT) Stream(ctx context.Context, o STTOptions) (STTStream, error) {
+	stream, err := s.fakeSTT.Stream(ctx, o)
+	return &slowSTTStream{STTStream: stream}, err
+}
+
+type slowSTTStream struct {
+	STTStream
+	last time.Time
+}
+
+func (s *slowSTTStream) Send(f AudioFrame) error {
+	if time.Since(s.last) < 10*time.Millisecond {
+		return ErrBacklog
+	}
+	s.last = time.Now()
+	return s.STTStream.Send(f)
+}
+
+// A member that does not finish is not waited for: what it has not recognised the next one does.
+func TestFallbackSTTCloseSendToAStalledMember(t *testing.T) {
+	for v, want := range map[int16][]string{0: nil, 1: {"1"}} {
+		t.Run(fmt.Sprint(v), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := hear(t, newFallbackSTT(t, nil, FallbackSTTOptions{}, endlessSTT{stt("a", hearsNothing)}, stt("b", hearsDigits)))
+				h.say(t, v, time.Second)
+				h.say(t, 0, 500*time.Millisecond)
+				require.NoError(t, h.CloseSend())
+				time.Sleep(11 * time.Second)
+				require.Equal(t, want, h.finals())
+				require.Equal(t, io.EOF, h.failure())
+			})
+		})
+	}
+}
+
+// endlessSTT ignores CloseSend.
+type endlessSTT struct{ *fakeSTT }
+
+func (s endlessSTT) Stream(ctx context.Context, o STTOptions) (STTStream, error) {
+	stream, err := s.fakeSTT.Stream(ctx, o)
+	return endlessSTTStream{stream}, err
+}
+
+type endlessSTTStream struct{ STTStream }
+
+func (endlessSTTStream) CloseSend() error { return nil }
+
+// The application's context ends everything.
+func TestFallbackSTTEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		f := newFallbackSTT(t, nil, FallbackSTTOptions{}, stt("a", nil), stt("b", hearsDigits))
+		stream, err := f.Stream(ctx, STTOptions{})
+		require.NoError(t, err)
+		synctest.Wait()
+		why := errors.New("why")
+		cancel(why)
+		_, err = stream.Recv()
+		require.ErrorIs(t, err, why)
+		require.ErrorIs(t, stream.Send(tone(1, time.Second)), why)
+		require.NoError(t, stream.Close())
+	})
+}
+
 func TestFallbackSTTMergesCapabilities(t *testing.T) {
 	a, b := stt("a", nil), stt("b", nil)
 	a.caps = STTCapabilities{Streaming: true, InterimResults: true, Diarization: true, Timing: WordTiming, SampleRate: 16000}

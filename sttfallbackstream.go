@@ -78,12 +78,7 @@ func (s *fallbackSTTStream) run() {
 	for {
 		i, available := s.f.pick(tried)
 		if i < 0 {
-			s.finish(&ProviderError{
-				Provider: "fallback",
-				Op:       "recognize",
-				Message:  fmt.Sprintf("all %d models failed", len(failures)),
-				Err:      fmt.Errorf("%w: %w", ErrConnection, failures),
-			})
+			s.finish(allSTTsFailed(failures))
 			return
 		}
 		if available {
@@ -475,6 +470,13 @@ func (l *sttLeg) run(ctx context.Context) error {
 	timeout := l.s.f.opts.AttemptTimeout
 	var patience *time.Timer // while something should come
 	var expired <-chan time.Time
+	calm := func() {
+		if patience != nil {
+			patience.Stop()
+		}
+		patience, expired = nil, nil
+	}
+	defer calm()
 	for {
 		again, err := l.send(stream)
 		if err != nil {
@@ -488,13 +490,9 @@ func (l *sttLeg) run(ctx context.Context) error {
 		deaf := l.unheard >= l.s.samples(minUnheard) && l.unheard > 0 && (caps.InterimResults || !l.speaking)
 		l.s.mu.Unlock()
 		if waits := in != nil && !timesItself && (l.closed || deaf); !waits {
-			if patience != nil {
-				patience.Stop()
-			}
-			patience, expired = nil, nil
+			calm()
 		} else if patience == nil {
 			patience = time.NewTimer(timeout)
-			defer patience.Stop()
 			expired = patience.C
 		}
 		select {
@@ -510,10 +508,7 @@ func (l *sttLeg) run(ctx context.Context) error {
 				return r.err
 			}
 			if l.closed || usefulSTTEvent(r.ev) {
-				if patience != nil {
-					patience.Stop()
-				}
-				patience, expired = nil, nil
+				calm()
 			}
 			if l.take(r.ev); l.probe && l.served {
 				return nil
