@@ -234,3 +234,34 @@ func TestFallbackSTTOfRecognizers(t *testing.T) {
 		require.Equal(t, []string{"one"}, a.terms)
 	})
 }
+
+// Keyterms count from the next utterance on; what the recogniser does not use is refused.
+func TestSTTAdapterKeyterms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &fakeRecognizer{}
+		h := hear(t, adapt(t, r, ConnectOptions{}))
+		require.NoError(t, h.STTStream.(KeytermSetter).SetKeyterms([]string{"parley"}))
+		require.Error(t, h.STTStream.(ItemPusher).PushItem(&ChatMessage{Role: RoleUser}))
+		h.say(t, 1, time.Second)
+		require.NoError(t, h.Flush())
+		require.Equal(t, []string{"1"}, h.finals())
+		require.Equal(t, []string{"parley"}, r.terms)
+	})
+}
+
+// The built-in VAD's positions fit those of the adapter.
+func TestSTTAdapterWithTheBuiltinVAD(t *testing.T) {
+	vad, err := NewVAD(VADOptions{})
+	require.NoError(t, err)
+	a, err := NewSTTAdapter(&fakeRecognizer{}, vad, ConnectOptions{})
+	require.NoError(t, err)
+	stream, err := a.Stream(t.Context(), STTOptions{})
+	require.NoError(t, err)
+	defer stream.Close()
+	for range 500 {
+		require.NoError(t, stream.Send(Silence(20*time.Millisecond, 48000, 2)))
+	}
+	require.NoError(t, stream.CloseSend())
+	_, err = stream.Recv()
+	require.Equal(t, io.EOF, err)
+}

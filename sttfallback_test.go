@@ -666,3 +666,61 @@ func TestFallbackSTTCloseEndsProbes(t *testing.T) {
 		require.Len(t, a.opened(), 2, "no probe after Close")
 	})
 }
+
+// What was set and flushed reaches the next member as well, once.
+func TestFallbackSTTControlsReachTheNextMember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := stt("b", hearsDigits)
+		b.caps.Keyterms, b.caps.ChatContext = true, true
+		h := hear(t, newFallbackSTT(t, nil, FallbackSTTOptions{MaxRetriesPerSTT: None},
+			stt("a", breaksAfter(time.Second, sttDown(), hearsNothing), hearsNothing), b))
+		h.say(t, 1, 500*time.Millisecond)
+		require.NoError(t, h.Flush())
+		require.NoError(t, h.STTStream.(KeytermSetter).SetKeyterms([]string{"parley"}))
+		require.NoError(t, h.STTStream.(ItemPusher).PushItem(&ChatMessage{Role: RoleUser}))
+		h.say(t, 1, time.Second)
+		s := b.opened()[0]
+		require.Equal(t, 1, s.flushes)
+		require.Equal(t, []string{"parley"}, s.opts.Keyterms)
+		require.Len(t, s.opts.Context.Items(), 1)
+		require.ErrorIs(t, h.Send(Silence(time.Second, 8000, 1)), ErrAudioFormat)
+	})
+}
+
+// However long it takes, a stream holds a minute at most, and a second of silence.
+func TestFallbackSTTMemoryIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := stt("a", func(*fakeSTTStream, AudioFrame) ([]STTEvent, error) {
+			return []STTEvent{{Type: STTInterim, Transcript: Transcript{Text: "so"}}}, nil
+		})
+		h := hear(t, newFallbackSTT(t, nil, FallbackSTTOptions{}, a))
+		s := h.STTStream.(*fallbackSTTStream)
+		held := func() int64 {
+			synctest.Wait()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.sent - s.start
+		}
+		h.say(t, 0, 2*time.Minute)
+		require.LessOrEqual(t, held(), int64(1020))
+		h.say(t, 1, 2*time.Minute)
+		require.LessOrEqual(t, held(), int64(60000))
+		require.Greater(t, held(), int64(59000))
+	})
+}
+
+// A probe that failed is followed by another, after the interval and with the next words.
+func TestFallbackSTTProbesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log availability
+		a := stt("a", nil, nil, hearsDigits)
+		h := hear(t, newFallbackSTT(t, &log, FallbackSTTOptions{MaxRetriesPerSTT: None}, a, stt("b", hearsDigits)))
+		for range 8 {
+			h.say(t, 1, 500*time.Millisecond)
+			h.say(t, 0, 500*time.Millisecond)
+		}
+		require.Len(t, a.opened(), 3)
+		require.Equal(t, []string{"0 false", "0 true"}, log.all())
+		require.Len(t, h.finals(), 8)
+	})
+}
