@@ -301,10 +301,10 @@ func (s *adaptedSegment) next() (chunk TTSChunk, err error, ok bool) {
 	switch {
 	case s.closed:
 		return TTSChunk{}, ErrStreamClosed, true
-	case s.ctx.Err() != nil:
-		return TTSChunk{}, context.Cause(s.ctx), true
 	case s.finished != nil:
 		return TTSChunk{}, s.finished, true
+	case s.ctx.Err() != nil:
+		return TTSChunk{}, context.Cause(s.ctx), true
 	}
 	for len(s.requests) > 0 {
 		r := s.requests[0]
@@ -329,6 +329,9 @@ func (s *adaptedSegment) next() (chunk TTSChunk, err error, ok bool) {
 // finish ends the stream, after the last chunk with the white space at the end of the text and the usage.
 func (s *adaptedSegment) finish(err error) (TTSChunk, error, bool) {
 	s.finished = err
+	if err != io.EOF {
+		s.cancel(err) // what was prefetched is of no use
+	}
 	chunk := TTSChunk{Usage: s.usage}
 	if err == io.EOF && s.blank != "" {
 		at := SampleDuration(s.samples, s.format.SampleRate)

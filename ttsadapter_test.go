@@ -316,6 +316,28 @@ func TestTTSAdapterRetriesWhatWasOnlyPrefetched(t *testing.T) {
 	})
 }
 
+// A sentence that fails after it was heard in part also stops the next one, without waiting for Close.
+func TestTTSAdapterFailureStopsThePrefetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stopped := false
+		v := voice("a", voiceThen(voices(0, time.Second, 24000), voiceFails(time.Second, status(503))),
+			func(ctx context.Context, text string, yield func(TTSChunk, error) bool) {
+				voiceStalls(ctx, text, yield)
+				stopped = true
+			})
+		s := openSegment(t, adapted(t, v, TTSAdapterOptions{Conn: ConnectOptions{Timeout: Never}}))
+		require.NoError(t, s.Send(threeSentences))
+		h := hearAll(s)
+		require.Equal(t, status(503), h.err)
+		require.Equal(t, time.Second, h.audio)
+		synctest.Wait()
+		require.True(t, stopped)
+		require.Equal(t, h.err, s.Send("x"))
+		_, err := s.Recv()
+		require.Equal(t, h.err, err)
+	})
+}
+
 func TestTTSAdapterPanicIsAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := speakText(t, adapted(t, voice("a", voicePanics), TTSAdapterOptions{}), "Hello.")
