@@ -343,3 +343,68 @@ func TestFallbackTTSCloses(t *testing.T) {
 		})
 	}
 }
+
+// busyVoice refuses every other text for the moment, and endsEarly ends before the text does.
+type busyVoice struct {
+	streamingVoice
+	endsEarly bool
+}
+
+type busyStream struct {
+	TTSStream
+	endsEarly bool
+	sent      int
+}
+
+func (v busyVoice) Stream(ctx context.Context, opts TTSOptions) (TTSStream, error) {
+	s, err := v.streamingVoice.Stream(ctx, opts)
+	return &busyStream{TTSStream: s, endsEarly: v.endsEarly}, err
+}
+
+func (s *busyStream) Send(text string) error {
+	if s.sent++; s.sent%2 == 1 {
+		return ErrBacklog
+	}
+	return s.TTSStream.Send(text)
+}
+
+func (s *busyStream) Recv() (TTSChunk, error) {
+	if s.endsEarly {
+		return TTSChunk{}, io.EOF
+	}
+	return s.TTSStream.Recv()
+}
+
+// A text that a member does not take at once waits; a text that is spoken makes room for more of it.
+func TestFallbackTTSBacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFallbackVoices(t, FallbackTTSOptions{TTSs: []TTS{busyVoice{streamingVoice: streamingVoice{voice("a", goodVoice)}}}})
+		s := openSegment(t, f)
+		heard := make(chan heardSpeech)
+		go func() { heard <- hearAll(s) }()
+		for range 3 {
+			require.NoError(t, s.Send(" This is a sentence."+string(make([]byte, maxPendingText/2))+"."))
+			require.NoError(t, s.Flush())
+			time.Sleep(time.Second)
+		}
+		require.ErrorIs(t, s.Send(string(make([]byte, maxPendingText+1))), ErrBacklog)
+		require.NoError(t, s.CloseSend())
+		h := <-heard
+		require.NoError(t, h.err)
+		require.Equal(t, 3*(maxPendingText/2+21), len(h.text()))
+	})
+}
+
+func TestFallbackTTSMemberEndsEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		early := busyVoice{streamingVoice{voice("a", goodVoice)}, true}
+		f := newFallbackVoices(t, FallbackTTSOptions{TTSs: []TTS{early, voice("b", goodVoice)}})
+		s := openSegment(t, f)
+		time.Sleep(time.Second)
+		require.NoError(t, s.Send("Hello there."))
+		require.NoError(t, s.CloseSend())
+		h := hearAll(s)
+		require.NoError(t, h.err)
+		require.Equal(t, "Hello there.", h.text())
+	})
+}

@@ -31,6 +31,8 @@ type fallbackSegment struct {
 	sentences *tokenize.Stream
 	inputs    []ttsInput
 	text      strings.Builder // all of it until probes have it
+	fed       int             // how many inputs the member took
+	forgotten int             // how many of them are not kept
 	pending   int             // bytes in inputs
 	hasText   bool            // not only white space
 	speakable bool            // a member has enough to speak
@@ -70,12 +72,7 @@ func newFallbackSegment(ctx context.Context, f *FallbackTTS, opts TTSOptions, se
 }
 
 // Send implements [TTSStream].
-func (s *fallbackSegment) Send(text string) error {
-	if text == "" {
-		return s.add(ttsInput{})
-	}
-	return s.add(ttsInput{text: text})
-}
+func (s *fallbackSegment) Send(text string) error { return s.add(ttsInput{text: text}) }
 
 // Flush implements [TTSStream].
 func (s *fallbackSegment) Flush() error { return s.add(ttsInput{flush: true}) }
@@ -344,6 +341,7 @@ func (s *fallbackSegment) markSpoken() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.spoke = true
+	s.forget()
 }
 
 // ending is what the end of a member's stream means: io.EOF if it did its work.
@@ -387,7 +385,7 @@ func (s *fallbackSegment) feed(ctx context.Context, fail context.CancelCauseFunc
 		if in.end {
 			return
 		}
-		s.forget(n)
+		s.taken(n)
 	}
 }
 
@@ -424,16 +422,19 @@ func (s *fallbackSegment) input(ctx context.Context, n int) (ttsInput, bool) {
 	}
 }
 
-// forget drops inputs up to the nth, once no other member can need them.
-func (s *fallbackSegment) forget(n int) {
+// taken records that the member took the nth input.
+func (s *fallbackSegment) taken(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.spoke {
-		return
-	}
-	for ; n >= 0 && n < len(s.inputs) && s.inputs[n] != (ttsInput{}); n-- {
-		s.pending -= len(s.inputs[n].text)
-		s.inputs[n] = ttsInput{}
+	s.fed = n + 1
+	s.forget()
+}
+
+// forget drops the inputs that were taken, once no other member can need them.
+func (s *fallbackSegment) forget() {
+	for ; s.spoke && s.forgotten < s.fed; s.forgotten++ {
+		s.pending -= len(s.inputs[s.forgotten].text)
+		s.inputs[s.forgotten] = ttsInput{}
 	}
 }
 
@@ -444,7 +445,7 @@ func (s *fallbackSegment) beginAttempt(cancel context.CancelCauseFunc) func() {
 	a := &ttsAttempt{left: s.fallback.opts.AttemptTimeout, waiting: true}
 	a.timer = time.AfterFunc(time.Hour, func() { cancel(ErrTimeout) })
 	a.timer.Stop()
-	s.attempt = a
+	s.attempt, s.fed = a, 0
 	s.watch()
 	return func() { a.timer.Stop() }
 }
