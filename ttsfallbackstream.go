@@ -14,8 +14,8 @@ import (
 	"github.com/parley-voice/agents/internal/tokenize"
 )
 
-// backlogPause is how long a text waits that a member did not take.
-const backlogPause = 20 * time.Millisecond
+// ttsBacklogPause is how long a text waits that a member did not take.
+const ttsBacklogPause = 20 * time.Millisecond
 
 // A fallbackSegment is the stream of a [FallbackTTS], or one of its probes. What is sent goes to inputs, from where a
 // goroutine feeds it to the member that has its turn; another receives from that member.
@@ -378,7 +378,7 @@ func (s *fallbackSegment) feed(ctx context.Context, fail context.CancelCauseFunc
 				fail(err)
 				return
 			}
-			if !sleepContext(ctx, backlogPause) {
+			if !sleepContext(ctx, ttsBacklogPause) {
 				return
 			}
 		}
