@@ -40,8 +40,10 @@
 //   - [Result] and [Item] are assertions about what happened. When one does not hold, the failure lists everything that
 //     happened and marks what it is about.
 //   - [Item.Judge], [JudgeMessage] and [JudgeGroup] have a model judge what no string comparison can.
-//   - [TestLLM] is the conformance suite for those who write an agents.LLM; [VerifyNoLeaks] finds goroutines left
-//     behind by tests in real time.
+//   - [TestLLM], [TestSTT], [TestTTS] and [TestVAD] are the conformance suites for those who write an agents.LLM, STT,
+//     TTS or VAD; [VerifyNoLeaks] finds goroutines left behind by tests in real time.
+//   - [Voice] is a script of what a caller does; [NewMic], [NewVAD], [NewSTT], [NewTTS] and [NewSpeaker] are the devices
+//     and models that play it, exact to the sample.
 //
 // Helpers that fail the test do so from the test's own goroutine. Models, mocks and event receivers may be used by any
 // number of goroutines at once.
