@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 	"slices"
+
+	"github.com/parley-voice/agents/internal/turn"
 )
 
 // closing is a session on its way out. Frames leave the floor one after another, top first; the loop ends when the
@@ -18,6 +20,10 @@ type closing struct {
 	deadline *timer
 	toolsets bool // the session's toolsets are being closed
 	finished bool // and were
+
+	asked      bool   // what the user was saying was asked for
+	committing bool   // and is not here yet
+	commitID   uint64 // by this commit
 }
 
 // expired reports whether the grace period of a close is over, so that no user code is started any more.
@@ -38,7 +44,6 @@ func (c *core) beginClose(reason CloseReason, err error, drain bool) {
 		cl := &closing{reason: reason, err: err, drain: drain}
 		cl.ctx, cl.cancel = context.WithCancel(c.ctx)
 		c.closing = cl
-		c.unset(c.away)
 		c.dropHandoffs()
 	} else if c.closing.drain == drain || drain {
 		return
@@ -61,6 +66,7 @@ func (c *core) beginClose(reason CloseReason, err error, drain bool) {
 		for _, t := range c.detached {
 			t.cancel(ErrSessionClosed)
 		}
+		c.lastTurn()
 	} else {
 		for _, t := range c.detached {
 			if t.cancellable() {
@@ -80,11 +86,38 @@ func (c *core) beginClose(reason CloseReason, err error, drain bool) {
 	c.touch()
 }
 
+// lastTurn asks once for the transcript of what the user was saying, so that it is not lost.
+func (c *core) lastTurn() {
+	cl := c.closing
+	if cl.asked || c.turns.m == nil {
+		return
+	}
+	cl.asked = true
+	c.ears.deafen()
+	if cl.reason == CloseError || c.ears.in == nil || !c.turns.m.Open() {
+		c.tell(turn.Close{})
+		return
+	}
+	cl.committing = true
+	cl.commitID = c.turns.commitID + 1
+	timeout := c.opts.CloseTranscriptTimeout
+	c.commit(CommitOptions{Timeout: timeout, SkipReply: true}, make(chan commitResult, 1))
+}
+
+// lastTurnCommitted goes on with the close. There is no endpointing to wait for any more.
+func (c *core) lastTurnCommitted() {
+	c.closing.committing = false
+	c.tell(turn.Close{})
+	c.touch()
+}
+
 // expireClose abandons whatever has not returned, so that a close is bounded.
 func (c *core) expireClose() {
 	cl := c.closing
 	cl.expired = true
 	cl.cancel()
+	cl.committing = false
+	c.ears.close()
 	c.cancel(ErrSessionClosed)
 	jobs := slices.SortedFunc(maps.Keys(c.jobs), func(a, b *job) int { return int(a.src.ID) - int(b.src.ID) })
 	for _, j := range jobs {
@@ -105,6 +138,11 @@ func (c *core) stepClose() {
 	if len(c.detached) > 0 && !cl.expired {
 		return
 	}
+	c.lastTurn()
+	if cl.committing || len(c.turns.ended) > 0 && !cl.expired {
+		return
+	}
+	c.ears.close()
 	if !cl.toolsets {
 		cl.toolsets = true
 		c.spawnClose("close of the session's toolsets", c.release(c.sessionSets), func() { cl.finished = true })
@@ -138,6 +176,7 @@ func (c *core) stop() {
 		}
 		c.finishRun(err)
 	}
+	c.mouth.detach()
 	c.userState, c.agentState = UserListening, AgentInitializing
 	c.endErr = cl.err
 	c.emit(&Closed{Reason: cl.reason, Err: cl.err})

@@ -18,8 +18,6 @@ var (
 	ErrSessionClosed = errors.New("agents: session closed")
 	// ErrRunActive is returned by Run while another run of the session has not finished.
 	ErrRunActive = errors.New("agents: another run is active")
-	// ErrAudioIO is returned by Start for audio input or output, which sessions do not drive yet.
-	ErrAudioIO = errors.New("agents: audio input and output are not supported yet")
 	// ErrNoLLM is returned when a reply is asked for and neither the agent nor the session has an LLM.
 	ErrNoLLM = errors.New("agents: no LLM")
 	// ErrNoUserData is returned when user data is read and Options.UserData was not set.

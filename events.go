@@ -57,6 +57,7 @@ type (
 	UserStateChanged struct {
 		EventMeta
 		Old, New UserState
+		Since    time.Time // when it began, if that was noticed later
 	}
 	// AgentStateChanged: the agent began to listen, think or speak.
 	AgentStateChanged struct {
@@ -68,6 +69,95 @@ type (
 		EventMeta
 		Transcript string
 		Final      bool
+		Language   string // as heard; empty if unknown
+		SpeakerID  string // empty without diarization
+	}
+	// UserInputDropped: what was transcribed as final will not be in any turn.
+	UserInputDropped struct {
+		EventMeta
+		Transcript string
+		Reason     string
+	}
+	// UserTranscriptionTimeout: the user spoke, and nothing was understood within Options.TranscriptionTimeout.
+	UserTranscriptionTimeout struct {
+		EventMeta
+		Speech time.Duration // how long the user has spoken in this turn
+		Since  time.Time     // when the turn began
+	}
+	// UserTurnKept: the turn was about to end, and goes on. What was said stays for its next end.
+	UserTurnKept struct {
+		EventMeta
+		Transcript string
+		Reason     string
+	}
+	// FalseInterruption: what seemed to interrupt the agent was nothing, and what it was saying goes on if Resumed.
+	FalseInterruption struct {
+		EventMeta
+		Resumed bool
+	}
+	// OverlappingSpeech: the InterruptionDetector judged what the user said over the agent.
+	OverlappingSpeech struct {
+		EventMeta
+		Interruption bool
+		Probability  float64
+		Since        time.Time // when the overlap began
+		AgentEnded   bool      // it was judged because the agent had finished
+	}
+	// TurnPredicted: the TurnDetector said how likely it is that the user's turn has ended.
+	TurnPredicted struct {
+		EventMeta
+		Probability, Threshold float64
+		Inference              time.Duration
+		Delay                  time.Duration // since the user last spoke
+	}
+	// BackchannelFits: the TurnDetector says that a short sign of listening would fit here.
+	BackchannelFits struct {
+		EventMeta
+		Probability, Threshold float64
+		EndOfTurn              float64 // the probability that the turn has ended
+	}
+	// EOUMetrics: a turn of the user ended, and why. The delays count from when the user last spoke; they are zero when
+	// that is not known.
+	EOUMetrics struct {
+		EventMeta
+		SpeechID               string // of the reply
+		EndOfTurnDelay         time.Duration
+		TranscriptionDelay     time.Duration
+		TurnCompletedDelay     time.Duration // spent in OnUserTurnCompleted
+		Source                 string        // what led to the end: "vad", "stt" or "manual"
+		Delay                  time.Duration // the endpointing delay that applied
+		Asked                  bool          // the TurnDetector was, with what follows
+		Probability, Threshold float64
+	}
+	// STTMetrics: the STT used this much.
+	STTMetrics struct {
+		EventMeta
+		Provider string
+		Model    string
+		Usage    STTUsage
+	}
+	// TTSMetrics: a segment was synthesised, or given up.
+	TTSMetrics struct {
+		EventMeta
+		SpeechID string
+		TTSReport
+	}
+	// TurnLatency: the reply to a spoken turn began to be heard. The parts, in the order in which they follow each other,
+	// add up to Total, which is what the caller waited: from when they last spoke to the first sample. What ran at the
+	// same time as an earlier part counts there.
+	TurnLatency struct {
+		EventMeta
+		SpeechID      string
+		Total         time.Duration
+		Transcription time.Duration // until the final transcript
+		Endpointing   time.Duration // until the turn ended
+		TurnCompleted time.Duration // in OnUserTurnCompleted
+		Waiting       time.Duration // for earlier speech to end
+		Tools         time.Duration // earlier replies of the model, and their calls
+		LLM           time.Duration // until the first token
+		Text          time.Duration // until there was enough text to speak
+		TTS           time.Duration // until the first audio
+		Playout       time.Duration // until the first sample was played
 	}
 	// AgentOutput: the agent said more, as it is said. Final ends a segment and has no text.
 	AgentOutput struct {
@@ -231,11 +321,14 @@ func (c *cancels) CancelHandoff() { c.handoff = true }
 
 // ModelUsage is what one model was used for.
 type ModelUsage struct {
-	Kind     string // "llm"
+	Kind     string // "llm", "stt" or "tts"
 	Provider string
 	Model    string
 	Requests int
 	LLM      LLMUsage
+	STT      STTUsage
+	TTS      TTSUsage
+	Audio    time.Duration // synthesised
 }
 
 func (e *ErrorOccurred) String() string { return fmt.Sprintf("%s: %v", e.Source, e.Err) }

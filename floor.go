@@ -40,6 +40,7 @@ type frame struct {
 	ctx      context.Context // of its hooks, tools and models
 	cancel   context.CancelCauseFunc
 	modality Modality
+	models   models
 
 	chat         *ChatContext
 	instructions *Instructions
@@ -133,6 +134,8 @@ type hook struct {
 	by   *caller
 	job  *job
 	run  *activeRun // the run that waits for it
+	// result is how it ended.
+	result ending
 	// after, if set, is what follows once the hook has ended.
 	after func()
 }
@@ -237,6 +240,15 @@ func (c *core) checkActivity(a Activity) error {
 	}
 	if err := checkUserData(id, tools, c.opts.UserData); err != nil {
 		return err
+	}
+	agent := a.persona()
+	if agent.Turn != nil {
+		if err := agent.Turn.validate(); err != nil {
+			return fmt.Errorf("agents: %s: %w", id, err)
+		}
+	}
+	if _, _, _, err := c.turnOptions(agent, c.modelsOf(agent)); err != nil {
+		return fmt.Errorf("agents: %s: %w", id, err)
 	}
 	if t := taskOf(a); t != nil {
 		if t.submitErr != nil {
@@ -361,6 +373,7 @@ func (c *core) stepFloor() {
 	switch f.phase {
 	case phaseActive:
 		switch {
+		case c.closing != nil && c.closing.committing && !c.closing.drain: // the user's last words come first
 		case c.closing != nil:
 			c.leave(f, closed)
 		case f.leaving != staying: // replaced while it was covered
@@ -480,6 +493,7 @@ func (c *core) enter(f *frame) {
 		c.setAgentState(AgentListening)
 	}
 	c.restState()
+	c.tune(f)
 	if f.agent.OnEnter != nil {
 		f.startHook("OnEnter", f.ctx, f.agent.OnEnter)
 	}
@@ -493,6 +507,7 @@ func (f *frame) startHook(name string, ctx context.Context, fn func(context.Cont
 	h.by = &caller{f: f, hook: h, src: c.newSource(order.Hook)}
 	h.job = &job{what: name + " of " + f.id, src: h.by.src}
 	h.job.end = func(e ending) {
+		h.result = e
 		h.by.ended.Store(true)
 		f.hooks = slices.DeleteFunc(f.hooks, func(x *hook) bool { return x == h })
 		if e.err != nil && !e.expected && !e.abandoned && !(e.cancelled && c.closing != nil) {

@@ -30,7 +30,7 @@ type step struct {
 	ended   bool          // nothing more comes, or nothing more is wanted
 	err     error
 	group   string // the id of the message, and what joins it with its calls
-	text    []string
+	text    []textPiece // what has to wait
 	size    int
 	wanted  []*wantedCall
 	extra   map[string]any
@@ -42,10 +42,16 @@ type step struct {
 	// playing it
 	began   bool // it is this speech's turn
 	beganAt time.Time
-	said    strings.Builder
-	node    *textPipe // into the agent's TranscriptionNode
-	noding  bool
+	stopped bool // it is not wanted any more
 	played  bool
+	// as text
+	said   strings.Builder
+	node   *textPipe // into the agent's TranscriptionNode
+	noding bool
+	// as audio
+	voiced    bool // which is decided when it is scheduled; its text goes to the voice from then on
+	segments  []*segment
+	startedAt time.Time // the first sample was played
 
 	// the calls
 	calls    []*toolCall
@@ -216,7 +222,7 @@ func (st *step) send(chat *ChatContext) {
 	src := st.c.newSource(order.Model)
 	next := func(ctx context.Context, req *ChatRequest) iter.Seq2[ChatChunk, error] {
 		return chatWithRetry(ctx, llm, *req, conn, func(err error, attempt int) {
-			c.queue.Post(src, func() { c.reportError("llm", err, true) })
+			c.queue.Post(src, func() { c.reportError(llmModel.String(), err, true) })
 		})
 	}
 	req, ctx := st.req, st.ctx
@@ -285,11 +291,17 @@ func (st *step) stop() {
 	if st.cancel != nil {
 		st.cancel(ErrInterrupted)
 	}
-	st.ended = true
+	st.ended, st.stopped = true, true
 	st.text, st.wanted = nil, nil
 	if st.node != nil {
 		st.node.close()
 		st.noding = false
+	}
+	for _, seg := range st.segments {
+		seg.stop()
+	}
+	if seg := st.c.mouth.segment; seg != nil && seg.st == st && !seg.settled {
+		st.c.mouth.out.Clear()
 	}
 }
 
@@ -314,11 +326,11 @@ func (st *step) chunk(ch ChatChunk, calls []*wantedCall) {
 			maxReplyBytes>>20, maxReplyCalls))
 		return
 	}
-	if ch.Text != "" {
-		if st.began {
-			st.forward(ch.Text)
+	if piece := (textPiece{ch.Text, ch.Flush}); piece != (textPiece{}) {
+		if st.voiced || st.began {
+			st.forward(piece)
 		} else {
-			st.text = append(st.text, ch.Text)
+			st.text = append(st.text, piece)
 		}
 	}
 	for _, call := range calls {
@@ -334,8 +346,8 @@ func (st *step) chunk(ch ChatChunk, calls []*wantedCall) {
 func (st *step) fail(err error) {
 	st.cancel(err)
 	st.ended, st.err = true, err
-	st.c.modelFailed("llm", err)
-	st.flushNode()
+	st.c.modelFailed(llmModel, err)
+	st.endText()
 	st.checkPlayed()
 }
 
@@ -352,20 +364,13 @@ func (st *step) streamEnded(e ending) {
 	st.ended = true
 	if e.err != nil && !e.silent {
 		st.err = e.err
-		c.modelFailed("llm", e.err)
+		c.modelFailed(llmModel, e.err)
 	}
-	st.flushNode()
+	st.endText()
 	st.checkPlayed()
 }
 
 // llm returns the model the frame's agent uses, or nil.
 func (f *frame) llm() LLM {
-	llm := f.agent.LLM
-	if llm == nil {
-		llm = f.c.opts.LLM
-	}
-	if llm == NoLLM {
-		return nil
-	}
-	return llm
+	return f.c.modelsOf(f.agent).llm
 }

@@ -141,6 +141,9 @@ func (c *core) removeFrame(f *frame) {
 		parent.recordConfig()
 	}
 	parent.rewatch(f.owner)
+	if c.closing == nil {
+		c.tune(parent)
+	}
 	f.owner.finish(nil)
 	c.restState()
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/parley-voice/agents/internal/mock"
 	"github.com/parley-voice/agents/internal/order"
+	"github.com/parley-voice/agents/internal/turn"
 )
 
 // core is the engine of a session. One goroutine, loop, owns every field below the line; all others post messages to
@@ -73,10 +74,13 @@ type core struct {
 
 	userState  UserState
 	agentState AgentState
-	away       *timer
-	running    int // calls being executed
+	turns      turns
+	ears       ears
+	mouth      mouth
+	speeches   uint64 // ever made
+	running    int    // calls being executed
 	usage      []ModelUsage
-	llmErrors  int
+	failures   [modelKinds]int // without a success in between
 	run        *activeRun
 
 	closing *closing
@@ -89,7 +93,7 @@ type settings struct {
 	maxToolSteps  int
 	maxErrors     int
 	speechDelay   time.Duration
-	awayTimeout   time.Duration // 0 = never
+	ttsFilters    []TextFilter
 	grace         time.Duration
 	drain         time.Duration
 	interruptions bool
@@ -115,7 +119,10 @@ func newCore(opts Options) *core {
 	c.cfg.maxToolSteps = countOr(opts.MaxToolSteps, 3)
 	c.cfg.maxErrors = countOr(opts.MaxUnrecoverableErrors, 3)
 	c.cfg.speechDelay, _ = opts.MinConsecutiveSpeechDelay.or(0)
-	c.cfg.awayTimeout, _ = opts.UserAwayTimeout.or(15 * time.Second)
+	c.cfg.ttsFilters = opts.TTSFilters
+	if opts.TTSFilters == nil {
+		c.cfg.ttsFilters = DefaultTTSFilters()
+	}
 	c.cfg.grace = 5 * time.Second
 	if opts.CloseGrace > 0 {
 		c.cfg.grace = opts.CloseGrace
@@ -156,15 +163,12 @@ func (o *Options) validate() error {
 	if o.DrainTimeout < 0 {
 		bad("DrainTimeout is %v", o.DrainTimeout)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, o.Turn.validate())...)
 }
 
 func (c *core) start(ctx context.Context, first Activity, io IO, capture bool) (*activeRun, error) {
 	if err := c.opts.validate(); err != nil {
 		return nil, err
-	}
-	if io.AudioInput != nil || io.AudioOutput != nil {
-		return nil, ErrAudioIO
 	}
 	if isNilActivity(first) {
 		return nil, errors.New("agents: Start needs an activity")
@@ -181,6 +185,7 @@ func (c *core) start(ctx context.Context, first Activity, io IO, capture bool) (
 	}
 	// Everything that can be refused is refused here, so that a failed Start leaves nothing behind.
 	c.sessionTools = c.opts.Tools
+	c.io = io
 	err := c.checkActivity(first)
 	if err == nil {
 		err = c.claimForHandoff(first)
@@ -198,7 +203,7 @@ func (c *core) start(ctx context.Context, first Activity, io IO, capture bool) (
 	}
 	c.mocks = mock.From(ctx)
 	c.ctx, c.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	c.io, c.first, c.began = io, first, time.Now().Round(0)
+	c.first, c.began = first, time.Now().Round(0)
 	if c.opts.Logger != nil {
 		c.events.logger = c.events.deliver(logEvents(c.opts.Logger))
 	}
@@ -236,6 +241,11 @@ func (c *core) start(ctx context.Context, first Activity, io IO, capture bool) (
 
 // begin is the first message: it gives the floor to the first activity and answers once it has it.
 func (c *core) begin(up chan<- error) {
+	c.turns.m = turn.New(turn.Options{})
+	c.mouth.c, c.mouth.out = c, c.io.AudioOutput
+	c.mouth.attach()
+	c.ears.c, c.ears.in = c, c.io.AudioInput
+	c.tell(turn.Linked{})
 	c.prewarm()
 	c.handoffs = append(c.handoffs, c.first)
 	c.idlers = append(c.idlers, &idler{ready: c.onFloor, release: func(err error) { up <- err }})
@@ -270,11 +280,12 @@ func (c *core) touch() { c.dirty = true }
 func (c *core) settle() {
 	c.stepFloor()
 	c.stepSpeeches()
+	c.stepCurrent()
 	c.stepHolds()
 	c.stepDeferred()
 	c.stepIdlers()
 	c.stepRun()
-	c.stepAway()
+	c.stepTurns()
 	c.stepClose()
 }
 

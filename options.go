@@ -61,6 +61,9 @@ type Options struct {
 	TTS          TTS
 	Realtime     RealtimeModel
 	TurnDetector TurnDetector
+	// InterruptionDetector tells interruptions from signs of listening. The default is none: any speech that is long
+	// enough interrupts.
+	InterruptionDetector InterruptionDetector
 
 	// UserData is the application's own state for the conversation, usually a pointer. Tools receive it typed.
 	UserData any
@@ -79,11 +82,27 @@ type Options struct {
 
 	// MinConsecutiveSpeechDelay is the least pause between two speeches. The default is none.
 	MinConsecutiveSpeechDelay Delay
+	// TTSFilters change the text on its way to the TTS, and not what is shown and remembered. Nil means
+	// [DefaultTTSFilters]; an empty list means none.
+	TTSFilters []TextFilter
+	// TTSTranscript takes the words that the TTS times for the transcript, in place of the text of the LLM. Default: Off.
+	TTSTranscript Toggle
+	// TranscriptionTimeout is how long after speech, without a transcript, a [UserTranscriptionTimeout] says so. The
+	// default is never.
+	TranscriptionTimeout Delay
+	// AECWarmup is how long from the agent's first word on the user's sound does not interrupt, while an echo canceller
+	// learns: 3 s by default, and Never for calls to the user by telephone.
+	AECWarmup Delay
+	// CloseTranscriptTimeout is how long a closing session waits for the transcript of what the user was saying: 2 s by
+	// default, or Never.
+	CloseTranscriptTimeout Delay
 	// UserAwayTimeout is how long both sides are silent before the user counts as away: 15 s by default, or Never.
 	UserAwayTimeout Delay
 
-	// LLMConn is how requests to the LLM are retried.
+	// LLMConn, STTConn and TTSConn are how requests to the models are retried.
 	LLMConn ConnectOptions
+	STTConn ConnectOptions
+	TTSConn ConnectOptions
 	// MaxUnrecoverableErrors is how many failures of each kind of model, after retries and without a success in
 	// between, the session survives: 3 by default, or None.
 	MaxUnrecoverableErrors int
@@ -112,28 +131,6 @@ type ConnectOptions struct {
 	RetryInterval time.Duration
 	// Timeout is how long a request may go without producing anything: 10 s by default, or Never.
 	Timeout Delay
-}
-
-// TurnOptions are how turns are taken. An agent's override those of the session field by field.
-type TurnOptions struct {
-	// AllowInterruptions says whether speech may be interrupted, unless it says so itself. Default: On.
-	AllowInterruptions Toggle
-	// UserTurnLimit is when the user has talked for too long. The default is never.
-	UserTurnLimit UserTurnLimit
-}
-
-// A UserTurnLimit is how long a user may talk before OnUserTurnExceeded. Zero fields do not limit.
-type UserTurnLimit struct {
-	Words    int
-	Duration time.Duration
-}
-
-// UserTurnExceeded says how far a user went past the UserTurnLimit.
-type UserTurnExceeded struct {
-	Transcript            string // of the current turn
-	AccumulatedTranscript string // since the agent last spoke
-	Words                 int
-	Duration              time.Duration
 }
 
 // ToolTemplates are the texts that frame a tool's progress for the model; see [RunContext.Update]. Empty fields mean

@@ -143,7 +143,8 @@ func (c *core) mayHold(call *toolCall) bool {
 // silent reports whether nobody speaks and nothing is going to be said.
 func (c *core) silent() bool {
 	f := c.top()
-	return f != nil && !c.floorMoves() && len(c.parked) == 0 && f.current == nil && len(f.queue) == 0 && c.userState != UserSpeaking
+	return f != nil && !c.floorMoves() && len(c.parked) == 0 && f.current == nil && len(f.queue) == 0 && c.userState != UserSpeaking &&
+		len(c.turns.ended) == 0 && !c.turns.m.Deciding()
 }
 
 // An idler waits for a state of the session.

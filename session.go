@@ -101,9 +101,25 @@ func (s *AgentSession) ForceInterrupt(ctx context.Context) error {
 // for. Handing over to the agent that has the floor restarts it.
 func (s *AgentSession) UpdateAgent(to Activity) error { return s.c.updateAgent(s.by, to) }
 
-// CommitUserTurn ends the user's spoken turn now and returns its transcript. Without an STT there is none.
-func (s *AgentSession) CommitUserTurn(ctx context.Context) (string, error) {
-	return s.c.commitUserTurn(ctx)
+// CommitUserTurn ends the user's spoken turn now and returns its transcript, which it waits for if it is on its way.
+// Without an STT there is none. [ErrTurnCleared] says that the turn was cleared meanwhile, or committed again.
+func (s *AgentSession) CommitUserTurn(ctx context.Context, opts ...CommitOptions) (string, error) {
+	var o CommitOptions
+	if len(opts) > 0 {
+		o = opts[0]
+	}
+	return s.c.commitUserTurn(ctx, o)
+}
+
+// SetAudioInput switches hearing on or off. What comes in meanwhile is thrown away. It is on at first.
+func (s *AgentSession) SetAudioInput(on bool) error {
+	return s.c.do(s.by, func() { s.c.ears.setOn(on) })
+}
+
+// SetAudioOutput switches speaking aloud on or off. What is being said is cut off; while it is off, the agent answers in
+// text. It is on at first.
+func (s *AgentSession) SetAudioOutput(on bool) error {
+	return s.c.do(s.by, func() { s.c.setAudioOutput(on) })
 }
 
 // ClearUserTurn forgets what the user has said in the turn that has not been committed yet.
@@ -182,6 +198,8 @@ func (r Reply) clone() Reply {
 type SayOptions struct {
 	// Text, if set, is said in place of the text given to Say, as it comes.
 	Text iter.Seq[string]
+	// Audio, if set, is played in place of what a TTS would make of the text.
+	Audio iter.Seq[AudioFrame]
 	// AllowInterruptions overrides the agent's and the session's setting.
 	AllowInterruptions Toggle
 	// SkipHistory keeps the text out of the history and the agent's context.

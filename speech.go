@@ -137,6 +137,7 @@ const (
 type speech struct {
 	h        *SpeechHandle
 	c        *core
+	number   uint64
 	f        *frame // nil while it waits for an activity to get the floor
 	by       *caller
 	source   SpeechSource
@@ -160,6 +161,7 @@ type speech struct {
 	err      error
 	watchdog *timer
 	onEnd    func()
+	turn     *userTurn // that it answers
 }
 
 func (sp *speech) isInterrupted() bool { return sp.h.interrupted.Load() }
@@ -227,7 +229,8 @@ func (c *core) createSpeech(by *caller, fill func(*speech) error) *SpeechHandle 
 	if c.closing != nil && !c.closing.admits(by) {
 		return failedSpeech(c, ErrSessionClosed)
 	}
-	sp := &speech{c: c, by: by, run: c.run, steps: 1}
+	c.speeches++
+	sp := &speech{c: c, number: c.speeches, by: by, run: c.run, steps: 1}
 	sp.h = &SpeechHandle{c: c, sp: sp, id: c.newID("speech"), done: make(chan struct{})}
 	sp.h.steps.Store(1)
 	if by.live() && by.f.phase < phaseFinish {
@@ -263,7 +266,7 @@ func (c *core) adopt(sp *speech, f *frame) {
 	sp.f = f
 	sp.begin = func() (*step, error) { return c.newReplyStep(sp) }
 	if sp.source == SpeechSay {
-		sp.begin = func() (*step, error) { return c.newSayStep(sp), nil }
+		sp.begin = func() (*step, error) { return c.newSayStep(sp) }
 	}
 	c.startStep(sp)
 	sp.storeUser()
@@ -298,6 +301,9 @@ func (c *core) schedule(sp *speech) {
 		i--
 	}
 	f.queue = slices.Insert(f.queue, i, sp)
+	if sp.step != nil {
+		sp.step.beginVoice()
+	}
 	c.touch()
 }
 
@@ -360,7 +366,11 @@ func (c *core) stepSpeeches() {
 	}
 	if !sp.over {
 		f.current = sp
-		c.authorise(sp)
+		sp.step.beginVoice()
+		if sp.source == SpeechGenerateReply {
+			c.setAgentState(AgentThinking)
+		}
+		c.stepCurrent()
 	}
 	c.touch()
 }
@@ -398,7 +408,7 @@ func (sp *speech) interrupt() {
 	sp.watchdog = c.after(c.cfg.grace, func() { c.endSpeech(sp) })
 	if f.current == sp {
 		sp.step.stop()
-		c.finishPlayout(sp.step)
+		sp.step.checkPlayed()
 	}
 }
 
@@ -418,6 +428,10 @@ func (c *core) endSpeech(sp *speech) {
 			f.current = nil
 		}
 		f.background = slices.DeleteFunc(f.background, func(x *speech) bool { return x == sp })
+	}
+	if seg := c.mouth.segment; seg != nil && seg.st.sp == sp { // its end was not reported in time
+		c.mouth.segment = nil
+		c.mouth.out.Clear()
 	}
 	if sp.run != nil {
 		sp.run.speechEnded(sp)
@@ -495,14 +509,17 @@ func (c *core) interruptAll(by *caller, force bool) ([]*speech, error) {
 }
 
 // newSayStep makes the step of a text that is said as it is.
-func (c *core) newSayStep(sp *speech) *step {
-	st := &step{c: c, sp: sp, group: c.newID("item")}
+func (c *core) newSayStep(sp *speech) (*step, error) {
+	if c.mouth.on() && sp.say.Audio == nil && sp.f.models.tts == nil {
+		return nil, ErrNoTTS
+	}
+	st := &step{c: c, sp: sp, group: c.newID("item"), ttft: -1}
 	if sp.say.Text == nil {
 		st.ended = true
 		if sp.text != "" {
-			st.text = append(st.text, sp.text)
+			st.text = append(st.text, textPiece{text: sp.text})
 		}
-		return st
+		return st, nil
 	}
 	text := sp.say.Text
 	st.open(sp.f.ctx)
@@ -513,5 +530,5 @@ func (c *core) newSayStep(sp *speech) *step {
 			}
 		}
 	}, order.Model)
-	return st
+	return st, nil
 }

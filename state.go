@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/parley-voice/agents/internal/order"
+	"github.com/parley-voice/agents/internal/turn"
 )
 
 func (c *core) emit(e Event) { c.events.emit(e, time.Now().Round(0)) }
@@ -45,15 +45,6 @@ func logEvents(logger *slog.Logger) func(Event) {
 	}
 }
 
-// modelFailed counts a failure that retries did not mend, and closes the session when there are too many.
-func (c *core) modelFailed(source string, err error) {
-	c.reportError(source, err, false)
-	c.llmErrors++
-	if c.llmErrors > c.cfg.maxErrors && c.closing == nil {
-		c.beginClose(CloseError, err, false)
-	}
-}
-
 func (c *core) setAgentState(s AgentState) {
 	if c.agentState == s {
 		return
@@ -61,54 +52,29 @@ func (c *core) setAgentState(s AgentState) {
 	old := c.agentState
 	c.agentState = s
 	if s == AgentSpeaking {
-		c.llmErrors = 0
+		c.modelWorks(llmModel)
+		c.modelWorks(ttsModel)
 	}
 	c.emit(&AgentStateChanged{Old: old, New: s})
 	c.touch()
 }
 
-func (c *core) setUserState(s UserState) {
+// setUserState follows the turn machine. at is since when it is so.
+func (c *core) setUserState(s UserState, at time.Time) {
 	if c.userState == s {
 		return
 	}
-	old := c.userState
+	e := &UserStateChanged{Old: c.userState, New: s}
+	if at.Before(time.Now()) {
+		e.Since = at.Round(0)
+	}
 	c.userState = s
-	c.emit(&UserStateChanged{Old: old, New: s})
+	c.emit(e)
 	c.touch()
 }
 
 // userReturned notes that the user said or wrote something.
-func (c *core) userReturned() {
-	if c.userState == UserAway {
-		c.setUserState(UserListening)
-	}
-	c.restartAway()
-}
-
-// stepAway keeps the away timer running exactly while both sides are silent and no tool runs.
-func (c *core) stepAway() {
-	if c.cfg.awayTimeout == 0 || c.closing != nil {
-		return
-	}
-	quiet := c.userState == UserListening && c.agentState == AgentListening && c.running == 0
-	switch {
-	case quiet && c.away == nil:
-		c.away = c.after(c.cfg.awayTimeout, func() {
-			c.away = nil
-			c.setUserState(UserAway)
-		})
-	case !quiet && c.away != nil:
-		c.unset(c.away)
-		c.away = nil
-	}
-}
-
-// restartAway gives the user a full window again.
-func (c *core) restartAway() {
-	c.unset(c.away)
-	c.away = nil
-	c.touch()
-}
+func (c *core) userReturned() { c.tell(turn.UserWrote{}) }
 
 func (c *core) recordUsage(st *step, err error) {
 	e := &LLMMetrics{
@@ -124,12 +90,7 @@ func (c *core) recordUsage(st *step, err error) {
 	if st.usage == nil {
 		return
 	}
-	i := slices.IndexFunc(c.usage, func(u ModelUsage) bool { return u.Provider == e.Provider && u.Model == e.Model })
-	if i < 0 {
-		i = len(c.usage)
-		c.usage = append(c.usage, ModelUsage{Kind: "llm", Provider: e.Provider, Model: e.Model})
-	}
-	u := &c.usage[i]
+	u := c.usageOf("llm", e.Provider, e.Model)
 	u.Requests++
 	u.LLM.PromptTokens += e.Usage.PromptTokens
 	u.LLM.CompletionTokens += e.Usage.CompletionTokens
@@ -151,32 +112,6 @@ func (c *core) agentStateNow() (s AgentState) { c.read(func() { s = c.agentState
 func (c *core) usageCopy() (u []ModelUsage) {
 	c.read(func() { u = slices.Clone(c.usage) })
 	return u
-}
-
-// commitUserTurn and clearUserTurn have nothing to end without an STT.
-func (c *core) commitUserTurn(context.Context) (string, error) {
-	return "", c.do(nil, func() {})
-}
-
-func (c *core) clearUserTurn() error { return c.do(nil, func() {}) }
-
-// prewarm lets the models of the session and of its first agent prepare their connections.
-func (c *core) prewarm() {
-	own := c.first.persona().LLM
-	if own == nil {
-		own = c.opts.LLM
-	}
-	p, ok := own.(Prewarmer)
-	if !ok {
-		return
-	}
-	ctx := c.ctx
-	c.spawn(&job{what: "prewarm", src: c.newSource(order.Model)}, func() error {
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-		defer cancel()
-		p.Prewarm(ctx)
-		return nil
-	})
 }
 
 // captureText shows the agent's words on a text output.

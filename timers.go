@@ -48,9 +48,12 @@ func (h *timerHeap) Pop() any {
 }
 
 // after has fire run on the loop once d has passed.
-func (c *core) after(d time.Duration, fire func()) *timer {
+func (c *core) after(d time.Duration, fire func()) *timer { return c.at(time.Now().Add(d), fire) }
+
+// at has fire run on the loop at a time.
+func (c *core) at(when time.Time, fire func()) *timer {
 	c.timers.made++
-	t := &timer{at: time.Now().Add(d), n: c.timers.made, fire: fire}
+	t := &timer{at: when, n: c.timers.made, fire: fire}
 	heap.Push(&c.timers, t)
 	if t.index == 0 {
 		c.setAlarm()

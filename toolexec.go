@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/parley-voice/agents/internal/order"
+	"github.com/parley-voice/agents/internal/turn"
 )
 
 // A toolCall is one call from the moment the model asked for it until its output is recorded.
@@ -185,7 +186,7 @@ func (t *toolCall) ended(o outcome, abandoned bool) {
 	case o.isError:
 		status = ToolFailed
 	}
-	c.restartAway()
+	c.tell(turn.UserWrote{}) // a full time until the user counts as away
 	if t.detached {
 		t.endedInBackground(o, status)
 		return

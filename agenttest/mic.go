@@ -21,6 +21,9 @@ const (
 // ReadFrame is called by one goroutine at a time, and the other methods may be called at any time. The mic has no
 // goroutine and needs no closing. A reader that is more than a second late loses the oldest audio.
 type Mic struct {
+	// Frame is the length of a frame, 20 ms by default. Set it before the first ReadFrame.
+	Frame time.Duration
+
 	script VoiceScript
 	hungUp chan struct{}
 	once   sync.Once
@@ -37,9 +40,9 @@ type Mic struct {
 // NewMic returns a mic that plays the script.
 func NewMic(script VoiceScript) *Mic {
 	return &Mic{
-		script:  script,
-		hungUp:  make(chan struct{}),
-		samples: make([]int16, agents.SamplesIn(micFrame, voiceRate)),
+		Frame:  micFrame,
+		script: script,
+		hungUp: make(chan struct{}),
 	}
 }
 
@@ -67,6 +70,9 @@ func (m *Mic) ReadFrame(ctx context.Context) (agents.AudioFrame, error) {
 	n := m.frames
 	m.frames++
 	m.mu.Unlock()
+	if m.samples == nil {
+		m.samples = make([]int16, agents.SamplesIn(m.Frame, voiceRate))
+	}
 	m.script.render(m.samples, n*int64(len(m.samples)))
 	return agents.AudioFrame{Samples: m.samples, SampleRate: voiceRate, Channels: 1}, nil
 }
@@ -79,19 +85,19 @@ func (m *Mic) untilNext() time.Duration {
 	if m.begin.IsZero() {
 		m.begin = now
 	}
-	spoken := int64(now.Sub(m.begin) / micFrame)
-	if late := spoken - int64(micHold/micFrame) - m.frames; late > 0 {
+	spoken := int64(now.Sub(m.begin) / m.Frame)
+	if late := spoken - int64(micHold/m.Frame) - m.frames; late > 0 {
 		m.frames += late
 		m.dropped += late
 	}
-	return m.begin.Add(time.Duration(m.frames+1) * micFrame).Sub(now)
+	return m.begin.Add(time.Duration(m.frames+1) * m.Frame).Sub(now)
 }
 
 // Dropped implements [agents.DropCounter].
 func (m *Mic) Dropped() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return time.Duration(m.dropped) * micFrame
+	return time.Duration(m.dropped) * m.Frame
 }
 
 // Began returns when the script began: the zero time before the first ReadFrame.

@@ -19,6 +19,8 @@ const (
 	BoundaryTimer                   // the agent has spoken for long enough for the adaptive detector
 	AwayTimer                       // the user is away
 	timers
+
+	Timers = int(timers) // how many there are
 )
 
 var timerNames = [timers]string{"endpoint", "prediction", "final", "transcription", "resume", "warmup", "boundary", "away"}

@@ -64,6 +64,11 @@ func (m *Machine) Turn() uint64 { return m.user.turn }
 // Deciding reports whether the end of the turn is being decided, so that the session is not idle.
 func (m *Machine) Deciding() bool { return m.decision.open || m.commit.open }
 
+// Open reports whether the user has begun a turn that has not ended: they have spoken, or something was understood.
+func (m *Machine) Open() bool {
+	return !m.user.turnStart.IsZero() || m.Transcript() != "" || m.Deciding() || len(m.hold.events) > 0
+}
+
 // Paused returns the speech that is paused, or zero.
 func (m *Machine) Paused() uint64 { return m.pause.speech }
 

@@ -1,0 +1,432 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-voice/agents/internal/order"
+	"github.com/parley-voice/agents/internal/turn"
+)
+
+// ears are the session's hearing. One goroutine reads the audio input and gives each frame to whoever listens: the
+// detector of voice activity, at once; the recogniser and the detectors of turns and interruptions, which take it
+// without waiting. What was found reaches the loop as messages, of which there are none while nothing happens.
+type ears struct {
+	c        *core
+	in       AudioInput // nil in a text session
+	off      bool
+	reading  bool
+	closed   bool
+	src      order.Source
+	vadModel VAD
+	stt      STT
+	node     bool // the recogniser goes through an agent's STTNode
+	pump     *sttPump
+	pumps    int
+
+	detector       AudioTurnDetector
+	detectorStop   context.CancelFunc
+	predicting     context.CancelFunc
+	predictionJobs uint64
+	judgeStop      context.CancelFunc
+
+	silenced atomic.Bool
+	ignoring atomic.Bool
+
+	mu sync.Mutex // guards what follows, never for longer than it takes to judge a frame
+	listeners
+	heard    time.Duration // of audio so far
+	format   AudioFrame    // of the last frame, without samples
+	notes    []earNote
+	spare    []earNote
+	notified bool
+	active   bool // the last inference that was told was not of silence
+}
+
+// listeners are who gets the frames.
+type listeners struct {
+	vad          VADStream
+	vadIn        frameConverter
+	recogniser   *sttPump
+	turns        TurnDetectorStream
+	turnsIn      frameConverter
+	interruption InterruptionStream
+	judgeIn      frameConverter
+	realtime     RealtimeSession
+	realtimeIn   frameConverter
+}
+
+// An earNote is something that the reader has to tell the loop.
+type earNote struct {
+	begins time.Time // of the first audio, or zero
+	vad    VADEvent
+	err    error
+}
+
+func (e *ears) on() bool { return e.in != nil && !e.off && !e.closed }
+
+// tune has the ears listen with the models of an activity.
+func (e *ears) tune(f *frame) {
+	if e.in == nil || e.closed {
+		return
+	}
+	c := e.c
+	o := c.turns.m.Options()
+	vad := f.models.vad
+	if o.VAD == turn.NoVAD {
+		vad = nil
+	}
+	if !sameModel(vad, e.vadModel) {
+		e.vadModel = vad
+		var stream VADStream
+		if vad != nil {
+			stream = vad.Stream()
+		}
+		e.mu.Lock()
+		old := e.vad
+		e.vad, e.vadIn = stream, frameConverter{}
+		if vad != nil {
+			if rate := vad.Capabilities().SampleRate; rate != 0 {
+				e.vadIn = frameConverter{rate: rate, channels: 1}
+			}
+		}
+		e.active = false
+		e.mu.Unlock()
+		if old != nil {
+			old.Close()
+			if vad != nil {
+				c.tell(turn.VADGone{})
+			}
+		}
+	}
+	node := f.agent.STTNode != nil
+	if !sameModel(f.models.stt, e.stt) || node || e.node {
+		e.stt, e.node = f.models.stt, node
+		e.recreateSTT()
+	}
+	e.tuneDetector(o)
+	e.tuneInterruptionDetector(o)
+	if !e.reading {
+		e.reading = true
+		e.src = c.newSource(order.Input)
+		ctx := c.ctx
+		c.spawn(&job{what: "audio input", src: e.src, end: e.inputEnded}, func() error { return e.read(ctx) })
+	}
+}
+
+// sameModel reports whether two models are one. Those that cannot be compared are not.
+func sameModel(a, b any) (same bool) {
+	defer func() {
+		if recover() != nil {
+			same = false
+		}
+	}()
+	return a == b
+}
+
+// read is the reader's goroutine.
+func (e *ears) read(ctx context.Context) error {
+	for {
+		frame, err := e.in.ReadFrame(ctx)
+		if err != nil {
+			return err
+		}
+		if frame.Check() != nil || frame.Len() == 0 || e.ignoring.Load() {
+			continue
+		}
+		e.hear(frame)
+	}
+}
+
+func (e *ears) inputEnded(end ending) {
+	if e.c.closing == nil {
+		e.c.tell(turn.InputOff{})
+	}
+	if end.err != nil && !errors.Is(end.err, io.EOF) && !end.cancelled && e.c.closing == nil {
+		e.c.reportError("audio input", end.err, false)
+	}
+}
+
+// hear gives a frame to everyone. Nobody keeps it.
+func (e *ears) hear(frame AudioFrame) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.heard == 0 {
+		e.note(earNote{begins: time.Now().Add(-frame.Duration())})
+	}
+	e.heard += frame.Duration()
+	e.format = AudioFrame{SampleRate: frame.SampleRate, Channels: frame.Channels}
+	if e.vad != nil {
+		e.detect(frame)
+	}
+	silent := e.silenced.Load()
+	if e.recogniser != nil {
+		if silent {
+			e.recogniser.sendSilence(frame.Duration(), frame.SampleRate, frame.Channels)
+		} else {
+			e.recogniser.send(frame)
+		}
+	}
+	if e.turns != nil {
+		if f, err := e.turnsIn.convert(frame); err == nil {
+			_ = e.turns.Send(f) // it says in Recv when it cannot
+		}
+	}
+	if e.interruption != nil {
+		if f, err := e.judgeIn.convert(frame); err == nil {
+			_ = e.interruption.Send(f)
+		}
+	}
+	if e.realtime != nil {
+		e.sendRealtime(frame, silent)
+	}
+}
+
+// detect has voice activity looked for.
+func (e *ears) detect(frame AudioFrame) {
+	f, err := e.vadIn.convert(frame)
+	if err != nil {
+		return
+	}
+	events, err := e.vad.Push(f)
+	if errors.Is(err, ErrAudioFormat) { // it changed
+		e.vad.Reset()
+		events, err = e.vad.Push(f)
+	}
+	for _, ev := range events {
+		if ev.Type == VADInference {
+			active := ev.Speaking || ev.RawSpeech > 0
+			if !active && !e.active {
+				continue // silence, still
+			}
+			e.active = active
+		} else {
+			e.active = true
+		}
+		e.note(earNote{vad: ev})
+	}
+	if err != nil {
+		e.note(earNote{err: err})
+		e.vad = nil
+	}
+}
+
+// note keeps something for the loop, which is told once until it looks.
+func (e *ears) note(n earNote) {
+	e.notes = append(e.notes, n)
+	if !e.notified {
+		e.notified = true
+		e.c.queue.Post(e.src, e.takeNotes)
+	}
+}
+
+// takeNotes tells the machine what was heard.
+func (e *ears) takeNotes() {
+	e.mu.Lock()
+	notes := e.notes
+	e.notes, e.spare = e.spare[:0], nil
+	e.notified = false
+	e.mu.Unlock()
+	for _, n := range notes {
+		if e.closed {
+			break
+		}
+		e.takeNote(n)
+	}
+	e.mu.Lock()
+	e.spare = notes
+	e.mu.Unlock()
+}
+
+func (e *ears) takeNote(n earNote) {
+	c := e.c
+	switch {
+	case !n.begins.IsZero():
+		c.tell(turn.AudioBegins{At: n.begins})
+		return
+	case n.err != nil:
+		c.reportError("vad", n.err, false)
+		c.tell(turn.VADGone{})
+		return
+	}
+	switch ev := n.vad; ev.Type {
+	case VADStartOfSpeech:
+		c.tell(turn.VADStart{Speech: ev.SpeechDuration, Inference: ev.Inference})
+	case VADEndOfSpeech:
+		c.tell(turn.VADEnd{Speech: ev.SpeechDuration, Silence: ev.SilenceDuration, Inference: ev.Inference})
+	case VADInference:
+		c.tell(turn.VADInference{Speaking: ev.Speaking, Speech: ev.SpeechDuration, RawSpeech: ev.RawSpeech, RawSilence: ev.RawSilence})
+	}
+}
+
+// recreateSTT begins to recognise anew. What is being recognised is not wanted.
+func (e *ears) recreateSTT() {
+	c := e.c
+	if e.pump != nil {
+		e.pump.close()
+		e.pump = nil
+	}
+	f := c.top()
+	if f == nil || e.stt == nil && !e.node || e.closed {
+		e.mu.Lock()
+		e.recogniser = nil
+		e.mu.Unlock()
+		return
+	}
+	e.mu.Lock()
+	offset := e.heard
+	e.mu.Unlock()
+	src := c.newSource(order.Model)
+	e.pumps++
+	stt, current := e.stt, e.pumps
+	mine := func(fn func()) func() {
+		return func() {
+			if e.pumps == current && !e.closed {
+				fn()
+			}
+		}
+	}
+	pump, err := newSTTPump(c.ctx, sttPumpOptions{
+		stt: stt, vad: f.models.vad, conn: c.opts.STTConn, node: f.agent.STTNode, offset: offset,
+		opts:   STTOptions{},
+		event:  func(ev STTEvent) { c.queue.Post(src, mine(func() { e.recognised(stt, ev) })) },
+		failed: func(err error, recoverable bool) { e.sttFailed(src, mine, err, recoverable) },
+		ended: func(err error) {
+			if err != nil {
+				e.sttFailed(src, mine, err, false)
+			}
+		},
+	})
+	if err != nil {
+		c.reportError(sttModel.String(), err, false)
+	} else {
+		e.pump = pump
+		ctx := c.ctx
+		c.spawn(&job{what: "recognition of " + f.id, src: src}, func() error {
+			pump.wait(ctx)
+			return nil
+		})
+	}
+	e.mu.Lock()
+	e.recogniser = pump
+	e.mu.Unlock()
+}
+
+func (e *ears) sttFailed(src order.Source, mine func(func()) func(), err error, recoverable bool) {
+	err = endingOf(err).err
+	e.c.queue.Post(src, mine(func() {
+		if recoverable {
+			e.c.reportError(sttModel.String(), err, true)
+		} else {
+			e.c.modelFailed(sttModel, err)
+		}
+	}))
+}
+
+var sttTypes = map[STTEventType]turn.STTType{
+	STTStartOfSpeech: turn.STTStart,
+	STTInterim:       turn.STTInterim,
+	STTPreflight:     turn.STTPreflight,
+	STTFinal:         turn.STTFinal,
+	STTEndOfSpeech:   turn.STTEnd,
+}
+
+// recognised tells the machine what the recogniser said.
+func (e *ears) recognised(stt STT, ev STTEvent) {
+	c := e.c
+	if ev.Type == STTUsageReport {
+		if ev.Usage != nil {
+			c.recordRecognition(stt, *ev.Usage)
+		}
+		return
+	}
+	kind, ok := sttTypes[ev.Type]
+	if !ok {
+		return
+	}
+	t := ev.Transcript
+	s := turn.STT{
+		Type: kind, Text: t.Text, Language: t.Language, Confidence: t.Confidence, Start: t.Start, End: t.End,
+		RequestID: ev.RequestID, Speaker: t.SpeakerID,
+	}
+	switch ev.Type {
+	case STTStartOfSpeech:
+		s.Start = ev.At
+	case STTEndOfSpeech:
+		s.End = ev.At
+	}
+	c.tell(s)
+}
+
+// flushSTT gives the recogniser silence and asks for what it has.
+func (e *ears) flushSTT(frames int, length time.Duration) {
+	if e.pump == nil {
+		return
+	}
+	e.mu.Lock()
+	format := e.format
+	e.mu.Unlock()
+	if format.SampleRate > 0 {
+		for range frames {
+			e.pump.sendSilence(length, format.SampleRate, format.Channels)
+		}
+	}
+	e.pump.flush()
+}
+
+func (e *ears) resetVAD() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.vad != nil {
+		e.vad.Reset()
+	}
+}
+
+func (e *ears) silence(on bool) { e.silenced.Store(on) }
+
+// setOn switches hearing on or off.
+func (e *ears) setOn(on bool) {
+	if e.in == nil || e.closed || e.off == !on {
+		return
+	}
+	e.off = !on
+	e.ignoring.Store(!on)
+	if !on {
+		e.resetVAD()
+		e.c.tell(turn.InputOff{})
+	}
+}
+
+// deafen throws away what comes in from now on, as the session is closing. What was heard may still be recognised.
+func (e *ears) deafen() {
+	e.off = true
+	e.ignoring.Store(true)
+}
+
+// close ends all listening.
+func (e *ears) close() {
+	if e.in == nil || e.closed {
+		return
+	}
+	e.closed = true
+	e.ignoring.Store(true)
+	if e.pump != nil {
+		e.pump.close()
+	}
+	e.mu.Lock()
+	vad := e.vad
+	e.listeners = listeners{}
+	e.mu.Unlock()
+	if vad != nil {
+		vad.Close()
+	}
+	for _, stop := range []context.CancelFunc{e.detectorStop, e.judgeStop, e.predicting} {
+		if stop != nil {
+			stop()
+		}
+	}
+}

@@ -1,0 +1,522 @@
+package agents
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/parley-voice/agents/internal/order"
+	"github.com/parley-voice/agents/internal/playout"
+	"github.com/parley-voice/agents/internal/tokenize"
+)
+
+// A segment is a stretch of a step's speech that is synthesised, played and interrupted as one. Its text goes to the
+// voice as it comes, and its first audio is there before its turn to play has come; then it gets the mouth, and its
+// frames go out as fast as the output takes them.
+//
+//	made ──── its turn ────▶ opened ──── all frames are out ────▶ ended ──── the output reports ────▶ finished
+//	  │                        │                                    │
+//	  │ stopped                │ stopped: the output is cleared     │ nothing was sent, or the output is lost
+//	  ▼                        ▼                                    ▼
+//	finished               ended, and finished                   finished
+type segment struct {
+	c      *core
+	st     *step
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	src    order.Source
+	job    *job
+	gate   chan struct{} // closed once the segment has the mouth
+	opened bool
+	tap    audioTap
+
+	voice  *textPipe // the text for the TTS; nil with audio of the application's
+	audio  iter.Seq[AudioFrame]
+	node   *textPipe // into the agent's TranscriptionNode
+	noding bool
+	plain  string // the text, while the words of the TTS are the transcript
+	timed  bool   // they are
+
+	early     []playout.Event // while there is no audio
+	synchro   *playout.Synchro
+	timer     *timer
+	textEnded bool
+	ended     bool // no more frames come
+	err       error
+	report    *PlaybackEvent // came before ended
+	deadline  *timer         // for the report
+	settled   bool           // what was heard is known
+	finished  bool           // and shown
+	shown     bool
+
+	made         time.Time
+	firstText    time.Time // to the provider
+	firstAudio   time.Time // from the provider
+	firstFrame   time.Time // to the output
+	startedAt    time.Time // played
+	finishedAt   time.Time
+	interrupted_ bool
+}
+
+// newSegment begins a segment of a step, with the agent's voice or with audio of the application's.
+func (st *step) newSegment() *segment {
+	c, f := st.c, st.sp.f
+	seg := &segment{c: c, st: st, gate: make(chan struct{}), src: c.newSource(order.Model), made: time.Now()}
+	seg.ctx, seg.cancel = context.WithCancelCause(f.ctx)
+	st.segments = append(st.segments, seg)
+	tts := f.models.tts
+	if seg.audio = st.sp.say.Audio; seg.audio == nil {
+		seg.voice = newTextPipe(seg.ctx, seg.cancel)
+		seg.timed = c.opts.TTSTranscript.or(false) && tts != nil && tts.Capabilities().Timing != NoTiming
+	}
+	if node := f.agent.TranscriptionNode; node != nil && !seg.timed {
+		seg.startNode(node)
+	}
+	seg.tap.notify = func() { c.queue.Post(seg.src, seg.drain) }
+	seg.job = &job{what: "speech of " + f.id, src: seg.src, end: seg.jobEnded}
+	chunks := seg.chunks(tts, f.agent.TTSNode)
+	c.spawn(seg.job, func() error { return seg.send(chunks) })
+	return seg
+}
+
+// chunks is the segment's audio.
+func (seg *segment) chunks(tts TTS, node func(context.Context, iter.Seq[string], TTSNodeFunc) iter.Seq2[TTSChunk, error]) iter.Seq2[TTSChunk, error] {
+	c := seg.c
+	if audio := seg.audio; audio != nil {
+		return func(yield func(TTSChunk, error) bool) {
+			for frame := range audio {
+				if !yield(TTSChunk{Frame: frame}, nil) {
+					return
+				}
+			}
+		}
+	}
+	return synthesize(seg.ctx, seg.voice.read, synthesisOptions{
+		tts: tts, conn: c.opts.TTSConn, transforms: c.cfg.ttsFilters, node: node,
+		opts: TTSOptions{Language: "", Timing: tts != nil && tts.Capabilities().Timing != NoTiming},
+		retry: func(err error, _ int) {
+			err = endingOf(err).err
+			c.queue.Post(seg.src, func() { c.reportError(ttsModel.String(), err, true) })
+		},
+		report: func(r TTSReport) { c.queue.Post(seg.src, func() { c.recordSynthesis(seg.st, r) }) },
+	})
+}
+
+// send gives the frames to the output, once the segment has it. It runs on a goroutine of the segment's own.
+func (seg *segment) send(chunks iter.Seq2[TTSChunk, error]) error {
+	out := seg.c.mouth.out
+	opened := false
+	defer func() {
+		if opened {
+			out.Flush()
+		}
+	}()
+	var conv frameConverter
+	put := func(frame AudioFrame) error {
+		if len(frame.Samples) == 0 {
+			return nil
+		}
+		if !opened {
+			select {
+			case <-seg.gate:
+				opened = true
+				caps := out.Capabilities()
+				conv.rate, conv.channels = caps.SampleRate, caps.Channels
+			case <-seg.ctx.Done():
+				return context.Cause(seg.ctx)
+			}
+		}
+		frame, err := conv.convert(frame)
+		if err != nil || len(frame.Samples) == 0 {
+			return err
+		}
+		seg.tap.add(frame)
+		return out.CaptureFrame(seg.ctx, frame)
+	}
+	for chunk, err := range chunks {
+		if err != nil {
+			return err
+		}
+		seg.tap.mark(chunk)
+		if err := put(chunk.Frame); err != nil {
+			return err
+		}
+	}
+	if opened {
+		return put(conv.flush())
+	}
+	return nil
+}
+
+// speak adds text.
+func (seg *segment) speak(text string) {
+	if seg.voice != nil {
+		seg.voice.write(text)
+	}
+	switch {
+	case seg.timed:
+		seg.plain += text
+	case seg.node != nil:
+		seg.node.write(text)
+	default:
+		seg.handle(playout.Event{Kind: playout.TextAdded, Text: text})
+	}
+}
+
+// endText says that the text is complete.
+func (seg *segment) endText() {
+	if seg.textEnded {
+		return
+	}
+	seg.textEnded = true
+	if seg.voice != nil {
+		seg.voice.end()
+	}
+	switch {
+	case seg.timed:
+	case seg.node != nil:
+		seg.node.end()
+		if seg.noding {
+			return // its end is that of the text
+		}
+		fallthrough
+	default:
+		seg.handle(playout.Event{Kind: playout.TextEnded})
+	}
+}
+
+// startNode puts the agent's TranscriptionNode between the text and what is shown.
+func (seg *segment) startNode(node func(context.Context, iter.Seq[string]) iter.Seq[string]) {
+	c := seg.c
+	ctx, cancel := context.WithCancelCause(seg.ctx)
+	seg.node = newTextPipe(ctx, cancel)
+	seg.noding = true
+	c.runTextNode(seg.st.sp.f, node, seg.node, func(text string) {
+		if seg.noding {
+			seg.handle(playout.Event{Kind: playout.TextAdded, Text: text})
+		}
+	}, func() {
+		if seg.noding {
+			seg.noding = false
+			seg.handle(playout.Event{Kind: playout.TextEnded})
+		}
+	})
+}
+
+// stop gives up on the segment, of which what was heard stays heard.
+func (seg *segment) stop() {
+	seg.cancel(ErrInterrupted)
+	if seg.voice != nil {
+		seg.voice.close()
+	}
+	if seg.node != nil {
+		seg.node.close()
+		seg.noding = false
+	}
+	switch {
+	case seg.settled:
+		seg.finish() // text that was to follow does not
+	case !seg.opened:
+		seg.settle(nil)
+	}
+}
+
+// drain takes what the voice has brought since the last time.
+func (seg *segment) drain() {
+	samples, format, words, marks := seg.tap.take()
+	seg.firstText, seg.firstAudio, seg.firstFrame = marks.text, marks.audio, marks.frame
+	if len(samples) == 0 && len(words) == 0 {
+		return
+	}
+	if seg.synchro == nil && format.SampleRate > 0 {
+		seg.begin(format)
+	}
+	if len(words) > 0 {
+		e := playout.Event{Kind: playout.WordsTimed, Words: timedWords(words, format.SampleRate)}
+		if seg.timed {
+			e.Kind = playout.TimedTextAdded
+			seg.plain = ""
+		}
+		if format.SampleRate == 0 {
+			seg.tap.putBack(words) // positions are not known before the format is
+		} else {
+			seg.handle(e)
+		}
+	}
+	if len(samples) > 0 {
+		seg.handle(playout.Event{Kind: playout.AudioAdded, Samples: samples, Channels: format.Channels})
+	}
+}
+
+func timedWords(words []TimedText, rate int) []playout.Word {
+	out := make([]playout.Word, len(words))
+	for i, w := range words {
+		out[i] = playout.Word{Text: w.Text, Start: SamplesIn(w.Start, rate), End: SamplesIn(w.End, rate)}
+	}
+	return out
+}
+
+// begin makes the machine that knows what is heard, now that the format is known.
+func (seg *segment) begin(format AudioFrame) {
+	seg.synchro = playout.NewSynchro(playout.NewSegment(playout.Config{SampleRate: format.SampleRate, Units: tokenize.CountUnits}))
+	if seg.c.mouth.paused && seg.c.mouth.segment == seg {
+		seg.handle(playout.Event{Kind: playout.PlaybackPaused})
+	}
+	early := seg.early
+	seg.early = nil
+	for _, e := range early {
+		seg.handle(e)
+	}
+}
+
+// handle tells the machine of something and does what it says.
+func (seg *segment) handle(e playout.Event) {
+	c := seg.c
+	if seg.finished {
+		return
+	}
+	if seg.synchro == nil {
+		switch e.Kind {
+		case playout.PlaybackPaused, playout.PlaybackResumed: // asked for when there is a machine
+		default:
+			seg.early = append(seg.early, e)
+		}
+		return
+	}
+	fx := seg.synchro.Handle(e, time.Now())
+	if fx.Show != "" {
+		seg.shown = true
+		c.emit(&AgentOutput{AgentID: seg.st.sp.f.id, SpeechID: seg.st.sp.h.id, Text: fx.Show})
+	}
+	c.unset(seg.timer)
+	if !fx.Timer.IsZero() {
+		seg.timer = c.at(fx.Timer, func() {
+			seg.drain()
+			seg.handle(playout.Event{Kind: playout.TimerFired})
+		})
+	}
+	if fx.Ended && seg.settled {
+		seg.finish()
+	}
+}
+
+// playbackStarted is the first sample of the segment being played.
+func (seg *segment) playbackStarted(e PlaybackEvent) {
+	if !seg.startedAt.IsZero() {
+		return
+	}
+	seg.startedAt = e.At
+	if e.At.IsZero() {
+		seg.startedAt = time.Now()
+	}
+	seg.drain()
+	seg.handle(playout.Event{Kind: playout.PlaybackStarted, At: seg.startedAt})
+	seg.st.heard(seg)
+}
+
+// playbackFinished is the output's report. What it means can be told when all frames are out, or will not be.
+func (seg *segment) playbackFinished(e PlaybackEvent) {
+	if !seg.ended {
+		seg.report = &e
+		return
+	}
+	seg.settle(&e)
+}
+
+// jobEnded is the end of the frames.
+func (seg *segment) jobEnded(e ending) {
+	c := seg.c
+	seg.drain()
+	seg.ended = true
+	seg.cancel(nil)
+	if e.err != nil && !seg.st.stopped && !e.silent && !(e.cancelled && c.closing != nil) {
+		seg.err = e.err
+		seg.st.segmentFailed(e)
+	}
+	if seg.err == nil {
+		if seg.timed {
+			seg.endTimed()
+		}
+		seg.handle(playout.Event{Kind: playout.AudioEnded})
+	}
+	switch {
+	case seg.settled:
+	case seg.report != nil:
+		seg.settle(seg.report)
+	case !seg.opened && seg.tap.sent() == 0, seg.opened && seg.tap.sent() == 0:
+		seg.settle(nil)
+	default:
+		if seg.st.stopped {
+			c.mouth.out.Clear() // a frame on its way may have opened the segment after it was cleared
+		}
+		seg.await()
+	}
+}
+
+// endTimed ends the text that the words of the TTS are. If there were none, it is the text that was sent.
+func (seg *segment) endTimed() {
+	if seg.plain != "" {
+		seg.c.warn("agents: the TTS timed no words; its text is shown instead", "agent", seg.st.sp.f.id)
+		seg.handle(playout.Event{Kind: playout.TextAdded, Text: seg.plain})
+		seg.plain = ""
+	}
+	seg.handle(playout.Event{Kind: playout.TextEnded})
+}
+
+// await sees to it that a segment whose end the output does not report ends all the same.
+func (seg *segment) await() {
+	c := seg.c
+	left := playoutMargin
+	if seg.st.stopped {
+		left = time.Second
+	} else if seg.synchro != nil {
+		s := seg.synchro.Segment()
+		left += SampleDuration(s.Samples()-seg.synchro.Position(time.Now()), seg.tap.rate())
+	}
+	seg.deadline = c.after(left, func() {
+		switch {
+		case seg.settled:
+		case !seg.st.stopped && (c.mouth.paused || seg.synchro != nil && seg.startedAt.IsZero()):
+			seg.await() // it is not the output's fault
+		default:
+			c.reportError("audio output", fmt.Errorf("agents: the audio output did not report the end of a segment"), false)
+			e := PlaybackEvent{Type: PlaybackFinished, Interrupted: true}
+			if seg.synchro != nil {
+				e.Position = SampleDuration(seg.synchro.Position(time.Now()), seg.tap.rate())
+			}
+			c.mouth.out.Clear()
+			seg.settle(&e)
+		}
+	})
+}
+
+// settle is the end of the playout, if there was any.
+func (seg *segment) settle(e *PlaybackEvent) {
+	if seg.settled {
+		return
+	}
+	c := seg.c
+	seg.settled = true
+	seg.finishedAt = time.Now()
+	c.unset(seg.deadline)
+	if c.mouth.segment == seg {
+		c.mouth.segment = nil
+	}
+	if e == nil || seg.synchro == nil {
+		seg.finish()
+		return
+	}
+	p := playout.Playback{
+		Position:      SamplesIn(e.Position, seg.tap.rate()),
+		Interrupted:   e.Interrupted || seg.err != nil,
+		Transcript:    e.Transcript,
+		HasTranscript: e.HasTranscript,
+	}
+	seg.interrupted_ = e.Interrupted
+	seg.handle(playout.Event{Kind: playout.PlaybackFinished, Playback: p})
+	if seg.st.stopped {
+		seg.finish()
+	}
+}
+
+// finish is the very end: nothing more is shown.
+func (seg *segment) finish() {
+	if seg.finished {
+		return
+	}
+	seg.finished = true
+	seg.c.unset(seg.timer)
+	seg.st.segmentFinished(seg)
+}
+
+// heardText returns what was heard of the segment.
+func (seg *segment) heardText() string {
+	if seg.synchro == nil {
+		return ""
+	}
+	return seg.synchro.Segment().Result().Text
+}
+
+// An audioTap carries what a segment's goroutine sends to the output to the loop, which has to know it, but not frame by
+// frame.
+type audioTap struct {
+	notify func()
+
+	mu       sync.Mutex
+	samples  []int16 // since the last take
+	spare    []int16
+	words    []TimedText
+	format   AudioFrame // of all frames, without samples
+	total    int64      // samples of one channel
+	notified bool
+	marks    tapMarks
+}
+
+// tapMarks are when things first happened.
+type tapMarks struct{ text, audio, frame time.Time }
+
+// tapBatch is how much audio may wait to be told once a segment has played for a while.
+const tapBatch = 200 * time.Millisecond
+
+// mark notes what a chunk says beside its frame.
+func (t *audioTap) mark(chunk TTSChunk) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.marks.text.IsZero() {
+		t.marks.text = chunk.Started
+	}
+	if t.marks.audio.IsZero() && len(chunk.Frame.Samples) > 0 {
+		t.marks.audio = time.Now()
+	}
+	t.words = append(t.words, chunk.Words...)
+}
+
+// add notes a frame that is about to be sent.
+func (t *audioTap) add(f AudioFrame) {
+	t.mu.Lock()
+	if t.total == 0 {
+		t.format = AudioFrame{SampleRate: f.SampleRate, Channels: f.Channels}
+		t.marks.frame = time.Now()
+	}
+	t.total += int64(f.Len())
+	t.samples = append(t.samples, f.Samples...)
+	enough := t.total <= int64(f.SampleRate) || len(t.samples) >= int(SamplesIn(tapBatch, f.SampleRate))*f.Channels
+	tell := enough && !t.notified
+	t.notified = t.notified || tell
+	t.mu.Unlock()
+	if tell {
+		t.notify()
+	}
+}
+
+// take returns what was added since the last take. It is lent until the next.
+func (t *audioTap) take() (samples []int16, format AudioFrame, words []TimedText, marks tapMarks) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	samples, words = t.samples, t.words
+	t.samples, t.spare = t.spare[:0], samples
+	t.words = nil
+	t.notified = false
+	return samples, t.format, words, t.marks
+}
+
+func (t *audioTap) putBack(words []TimedText) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.words = append(words, t.words...)
+}
+
+func (t *audioTap) rate() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.format.SampleRate
+}
+
+// sent returns how many samples were sent.
+func (t *audioTap) sent() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.total
+}
