@@ -21,11 +21,12 @@ type turns struct {
 		tools      turn.Tools
 	}
 
-	detector TurnDetector // that is asked
-	holding  bool         // interruptible replies wait until the user is silent
-	ended    []*userTurn  // turns of the user that are not settled, in order
-	prepared *preparedReply
-	language string
+	detector  TurnDetector  // that is asked
+	holding   bool          // interruptible replies wait until the user is silent
+	ended     []*userTurn   // turns of the user that are not settled, in order
+	toPrepare *turn.Prepare // a reply, as soon as it can be
+	prepared  *preparedReply
+	language  string
 
 	commits  map[uint64]chan<- commitResult
 	commitID uint64
@@ -155,6 +156,7 @@ func (c *core) stepTurns() {
 	if len(c.turns.waiting) > 0 {
 		c.tell()
 	}
+	c.stepPrepare()
 	c.stepUserTurns()
 }
 

@@ -212,10 +212,20 @@ func (c *core) answerTurn(t *userTurn) {
 // sameItems reports whether two contexts hold the same items.
 func sameItems(a, b *ChatContext) bool { return slices.Equal(a.items, b.items) }
 
-// prepareEarly begins a reply before the turn is over.
+// prepareEarly begins a reply before the turn is over, once what was interrupted is in the history.
 func (c *core) prepareEarly(e turn.Prepare) {
 	c.dropPrepared()
+	c.turns.toPrepare = &e
+	c.touch()
+}
+
+func (c *core) stepPrepare() {
+	e := c.turns.toPrepare
 	f := c.top()
+	if e == nil || f != nil && f.current != nil {
+		return
+	}
+	c.turns.toPrepare = nil
 	if f == nil || c.closing != nil || c.floorMoves() || f.models.llm == nil || len(c.turns.ended) > 0 {
 		return
 	}
@@ -228,7 +238,7 @@ func (c *core) prepareEarly(e turn.Prepare) {
 		return // the turn will tell
 	}
 	sp.h.allow.Store(sp.allow)
-	p := &preparedReply{Prepare: e, sp: sp, f: f, chat: f.chat.Copy()}
+	p := &preparedReply{Prepare: *e, sp: sp, f: f, chat: f.chat.Copy()}
 	st, err := c.newReplyStep(sp)
 	if err != nil {
 		return
@@ -242,6 +252,7 @@ func (c *core) prepareEarly(e turn.Prepare) {
 
 // dropPrepared gives up the reply that was prepared, if there is one.
 func (c *core) dropPrepared() {
+	c.turns.toPrepare = nil
 	p := c.turns.prepared
 	if p == nil {
 		return
