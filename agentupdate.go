@@ -12,10 +12,12 @@ const instructionsID = "agent_instructions"
 
 // AgentOptions are what UpdateOptions can change of a running agent. Nil fields stay as they are.
 type AgentOptions struct {
-	LLM LLM // NoLLM for none
-	STT STT
-	TTS TTS
-	VAD VAD
+	LLM          LLM // NoLLM for none
+	STT          STT
+	TTS          TTS
+	VAD          VAD
+	TurnDetector TurnDetector
+	Turn         *TurnOptions
 }
 
 // instructions returns the agent's instructions, or nil when it has none.
@@ -181,24 +183,51 @@ func (a *Agent) UpdateChatContext(ctx context.Context, chat *ChatContext) error 
 	})
 }
 
-// UpdateOptions swaps models. A running agent uses them from its next request on.
+// UpdateOptions swaps models and changes how turns are taken. A running agent uses them from its next request on, and
+// hears with them at once. What does not go together is an error and changes nothing.
 func (a *Agent) UpdateOptions(ctx context.Context, o AgentOptions) error {
-	set := func() error {
-		if o.LLM != nil {
-			a.LLM = o.LLM
+	if o.Turn != nil {
+		if err := o.Turn.validate(); err != nil {
+			return err
 		}
-		if o.STT != nil {
-			a.STT = o.STT
+	}
+	return a.change(ctx, func(f *frame) error {
+		before := AgentOptions{LLM: a.LLM, STT: a.STT, TTS: a.TTS, VAD: a.VAD, TurnDetector: a.TurnDetector, Turn: a.Turn}
+		o.set(a)
+		if _, _, _, err := f.c.turnOptions(a, f.c.modelsOf(a)); err != nil {
+			a.LLM, a.STT, a.TTS, a.VAD, a.TurnDetector, a.Turn = before.LLM, before.STT, before.TTS, before.VAD, before.TurnDetector, before.Turn
+			return err
 		}
-		if o.TTS != nil {
-			a.TTS = o.TTS
-		}
-		if o.VAD != nil {
-			a.VAD = o.VAD
+		if f == f.c.top() && f.phase >= phaseActive {
+			f.c.tune(f)
 		}
 		return nil
+	}, func() error {
+		o.set(a)
+		return nil
+	})
+}
+
+func (o *AgentOptions) set(a *Agent) {
+	if o.LLM != nil {
+		a.LLM = o.LLM
 	}
-	return a.change(ctx, func(*frame) error { return set() }, set)
+	if o.STT != nil {
+		a.STT = o.STT
+	}
+	if o.TTS != nil {
+		a.TTS = o.TTS
+	}
+	if o.VAD != nil {
+		a.VAD = o.VAD
+	}
+	if o.TurnDetector != nil {
+		a.TurnDetector = o.TurnDetector
+	}
+	if o.Turn != nil {
+		turn := *o.Turn
+		a.Turn = &turn
+	}
 }
 
 // resolveTools settles what the frame's model is offered: the session's tools, the agent's own, and, if any of them

@@ -118,6 +118,7 @@ func (c *core) expireClose() {
 	cl.cancel()
 	cl.committing = false
 	c.ears.close()
+	c.closeDialogue()
 	c.cancel(ErrSessionClosed)
 	jobs := slices.SortedFunc(maps.Keys(c.jobs), func(a, b *job) int { return int(a.src.ID) - int(b.src.ID) })
 	for _, j := range jobs {
@@ -143,6 +144,7 @@ func (c *core) stepClose() {
 		return
 	}
 	c.ears.close()
+	c.closeDialogue()
 	if !cl.toolsets {
 		cl.toolsets = true
 		c.spawnClose("close of the session's toolsets", c.release(c.sessionSets), func() { cl.finished = true })

@@ -40,6 +40,7 @@ type ears struct {
 	mu sync.Mutex // guards what follows, never for longer than it takes to judge a frame
 	listeners
 	heard    time.Duration // of audio so far
+	begun    time.Time     // since when; owned by the loop
 	format   AudioFrame    // of the last frame, without samples
 	notes    []earNote
 	spare    []earNote
@@ -58,6 +59,7 @@ type listeners struct {
 	judgeIn      frameConverter
 	realtime     RealtimeSession
 	realtimeIn   frameConverter
+	quiet        []int16
 }
 
 // An earNote is something that the reader has to tell the loop.
@@ -206,6 +208,9 @@ func (e *ears) detect(frame AudioFrame) {
 			e.active = active
 		} else {
 			e.active = true
+			if e.recogniser != nil {
+				e.recogniser.voice(ev.Type == VADStartOfSpeech, ev.SpeechDuration)
+			}
 		}
 		e.note(earNote{vad: ev})
 	}
@@ -246,6 +251,7 @@ func (e *ears) takeNote(n earNote) {
 	c := e.c
 	switch {
 	case !n.begins.IsZero():
+		e.begun = n.begins
 		c.tell(turn.AudioBegins{At: n.begins})
 		return
 	case n.err != nil:
@@ -405,6 +411,29 @@ func (e *ears) setOn(on bool) {
 func (e *ears) deafen() {
 	e.off = true
 	e.ignoring.Store(true)
+}
+
+// listenRealtime has a realtime model listen, or none.
+func (e *ears) listenRealtime(s RealtimeSession, rate int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.realtime, e.realtimeIn = s, frameConverter{}
+	if rate != 0 {
+		e.realtimeIn = frameConverter{rate: rate, channels: 1}
+	}
+}
+
+// sendRealtime gives the realtime model a frame, or silence of its length.
+func (e *ears) sendRealtime(frame AudioFrame, silent bool) {
+	if silent {
+		if cap(e.quiet) < len(frame.Samples) {
+			e.quiet = make([]int16, len(frame.Samples))
+		}
+		frame.Samples = e.quiet[:len(frame.Samples)]
+	}
+	if f, err := e.realtimeIn.convert(frame); err == nil {
+		_ = e.realtime.SendAudio(f) // a session that failed says so in Recv
+	}
 }
 
 // close ends all listening.

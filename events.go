@@ -69,6 +69,7 @@ type (
 		EventMeta
 		Transcript string
 		Final      bool
+		ItemID     string // of the message that it becomes, with a realtime model
 		Language   string // as heard; empty if unknown
 		SpeakerID  string // empty without diarization
 	}
@@ -142,6 +143,16 @@ type (
 		SpeechID string
 		TTSReport
 	}
+	// RealtimeMetrics: a realtime model used this much, for a response or, without an id, otherwise.
+	RealtimeMetrics struct {
+		EventMeta
+		ResponseID string
+		Provider   string
+		Model      string
+		Usage      RealtimeUsage
+	}
+	// RealtimeRestored: the realtime model was connected again and knows the conversation.
+	RealtimeRestored struct{ EventMeta }
 	// TurnLatency: the reply to a spoken turn began to be heard. The parts, in the order in which they follow each other,
 	// add up to Total, which is what the caller waited: from when they last spoke to the first sample. What ran at the
 	// same time as an earlier part counts there.
@@ -321,7 +332,7 @@ func (c *cancels) CancelHandoff() { c.handoff = true }
 
 // ModelUsage is what one model was used for.
 type ModelUsage struct {
-	Kind     string // "llm", "stt" or "tts"
+	Kind     string // "llm", "stt", "tts" or "realtime"
 	Provider string
 	Model    string
 	Requests int

@@ -29,7 +29,7 @@ type step struct {
 	credits chan struct{} // bounds how far the stream is ahead of the loop
 	ended   bool          // nothing more comes, or nothing more is wanted
 	err     error
-	group   string // the id of the message, and what joins it with its calls
+	group   string      // the id of the message, and what joins it with its calls
 	text    []textPiece // what has to wait
 	size    int
 	wanted  []*wantedCall
@@ -52,6 +52,7 @@ type step struct {
 	voiced    bool // which is decided when it is scheduled; its text goes to the voice from then on
 	segments  []*segment
 	startedAt time.Time // the first sample was played
+	realtime  *realtimeStep
 
 	// the calls
 	calls    []*toolCall
@@ -100,7 +101,7 @@ func (sp *speech) prepareReply(r Reply) error {
 		if _, err := sp.offer(); err != nil {
 			return err
 		}
-		if sp.f.llm() == nil {
+		if m := sp.c.modelsOf(sp.f.agent); m.llm == nil && m.realtime == nil {
 			return ErrNoLLM
 		}
 	}
@@ -128,6 +129,9 @@ func (sp *speech) offer() (*toolContext, error) {
 // newReplyStep makes the first step of a reply, and sends its request.
 func (c *core) newReplyStep(sp *speech) (*step, error) {
 	f := sp.f
+	if f.models.realtime != nil {
+		return c.newRealtimeStep(sp, sp.reply.ToolChoice, false)
+	}
 	if f.llm() == nil {
 		return nil, ErrNoLLM
 	}
@@ -166,6 +170,9 @@ func (r *Reply) instructions() string {
 // nextStep makes the step that answers a round of calls, on the same speech.
 func (c *core) nextStep(prev *step, choice *ToolChoice) (*step, error) {
 	sp, f := prev.sp, prev.sp.f
+	if f.models.realtime != nil {
+		return c.newRealtimeStep(sp, choice, f.models.realtime.Capabilities().AutoToolReply)
+	}
 	if f.llm() == nil {
 		return nil, ErrNoLLM
 	}
@@ -296,6 +303,9 @@ func (st *step) stop() {
 	if st.node != nil {
 		st.node.close()
 		st.noding = false
+	}
+	if st.realtime != nil {
+		st.stopRealtime()
 	}
 	for _, seg := range st.segments {
 		seg.stop()

@@ -77,8 +77,9 @@ type core struct {
 	turns      turns
 	ears       ears
 	mouth      mouth
-	speeches   uint64 // ever made
-	running    int    // calls being executed
+	realtime   *dialogue // with a realtime model; nil without
+	speeches   uint64    // ever made
+	running    int       // calls being executed
 	usage      []ModelUsage
 	failures   [modelKinds]int // without a success in between
 	run        *activeRun
@@ -285,6 +286,7 @@ func (c *core) settle() {
 	c.stepDeferred()
 	c.stepIdlers()
 	c.stepRun()
+	c.stepRealtime()
 	c.stepTurns()
 	c.stepClose()
 }

@@ -113,6 +113,7 @@ func (c *core) tune(f *frame) {
 	}
 	c.tell(turn.Configure{Options: o})
 	c.ears.tune(f)
+	c.tuneRealtime(f)
 }
 
 // prewarm lets the models of the session's first agent prepare their connections.

@@ -5,7 +5,6 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/parley-voice/agents/internal/order"
@@ -34,6 +33,9 @@ func (c *core) authorise(sp *speech) {
 	st := sp.step
 	st.began = true
 	st.beganAt = c.now()
+	if st.realtime != nil {
+		st.askRealtime()
+	}
 	if st.voiced {
 		c.nextSegment(st)
 	} else {
@@ -66,10 +68,13 @@ func (st *step) beginText() {
 // its turn comes.
 func (st *step) beginVoice() {
 	sp := st.sp
-	if st.voiced || st.began || !sp.c.mouth.on() || sp.f.models.tts == nil && sp.say.Audio == nil {
+	if st.voiced || st.began || !sp.c.mouth.on() || sp.f.models.tts == nil && sp.say.Audio == nil && st.realtime == nil {
 		return
 	}
 	st.voiced = true
+	if st.realtime != nil {
+		return // its segments are the messages
+	}
 	text := st.text
 	st.text = nil
 	for _, piece := range text {
@@ -163,7 +168,7 @@ func (st *step) unplayed() bool {
 
 // heardText returns what was heard of the step, or read.
 func (st *step) heardText() string {
-	if !st.voiced {
+	if !st.voiced || st.realtime != nil && len(st.segments) == 0 {
 		return st.said.String()
 	}
 	var b strings.Builder
@@ -189,7 +194,7 @@ func (st *step) output(text string) {
 // startNode runs the agent's TranscriptionNode beside the stream.
 func (st *step) startNode(node func(context.Context, iter.Seq[string]) iter.Seq[string]) {
 	ctx, cancel := context.WithCancelCause(st.sp.f.ctx)
-	st.node = newTextPipe(ctx, cancel)
+	st.node = newPipe[string](ctx, cancel)
 	st.noding = true
 	st.c.runTextNode(st.sp.f, node, st.node, func(text string) {
 		if st.noding {
@@ -253,7 +258,10 @@ func (c *core) finishPlayout(st *step) {
 	if st.shown() {
 		c.emit(&AgentOutput{AgentID: f.id, SpeechID: sp.h.id, Final: true})
 	}
-	if text != "" {
+	switch {
+	case st.realtime != nil:
+		c.finishRealtime(st)
+	case text != "":
 		m := &ChatMessage{Role: RoleAssistant, Content: []Content{Text(text)}}
 		m.ID, m.CreatedAt = st.group, st.beganAt
 		m.Interrupted = sp.isInterrupted()
@@ -312,73 +320,5 @@ func (c *core) restState() {
 		c.setAgentState(AgentThinking)
 	} else {
 		c.setAgentState(AgentListening)
-	}
-}
-
-// A textPipe carries text to a TranscriptionNode. It holds no more than a reply may be long.
-type textPipe struct {
-	mu     sync.Mutex
-	text   []string
-	over   bool
-	wake   chan struct{}
-	ctx    context.Context // of the node
-	cancel context.CancelCauseFunc
-}
-
-func newTextPipe(ctx context.Context, cancel context.CancelCauseFunc) *textPipe {
-	return &textPipe{wake: make(chan struct{}, 1), ctx: ctx, cancel: cancel}
-}
-
-func (p *textPipe) signal() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (p *textPipe) write(text string) {
-	p.mu.Lock()
-	p.text = append(p.text, text)
-	p.mu.Unlock()
-	p.signal()
-}
-
-// end says that no more text comes.
-func (p *textPipe) end() {
-	p.mu.Lock()
-	p.over = true
-	p.mu.Unlock()
-	p.signal()
-}
-
-// close also cancels the reader.
-func (p *textPipe) close() {
-	p.cancel(ErrInterrupted)
-	p.end()
-}
-
-// read is the sequence that the node reads.
-func (p *textPipe) read(yield func(string) bool) {
-	for {
-		p.mu.Lock()
-		text, over := p.text, p.over
-		p.text = nil
-		p.mu.Unlock()
-		for _, t := range text {
-			if !yield(t) {
-				return
-			}
-		}
-		if len(text) > 0 {
-			continue
-		}
-		if over {
-			return
-		}
-		select {
-		case <-p.wake:
-		case <-p.ctx.Done():
-			return
-		}
 	}
 }

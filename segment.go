@@ -62,13 +62,21 @@ type segment struct {
 
 // newSegment begins a segment of a step, with the agent's voice or with audio of the application's.
 func (st *step) newSegment() *segment {
+	return st.newSegmentOf(func(seg *segment) { seg.audio = st.sp.say.Audio })
+}
+
+// newSegmentOf begins a segment, which source may give audio of another origin than the agent's voice.
+func (st *step) newSegmentOf(source func(*segment)) *segment {
 	c, f := st.c, st.sp.f
 	seg := &segment{c: c, st: st, gate: make(chan struct{}), src: c.newSource(order.Model), made: time.Now()}
 	seg.ctx, seg.cancel = context.WithCancelCause(f.ctx)
 	st.segments = append(st.segments, seg)
 	tts := f.models.tts
-	if seg.audio = st.sp.say.Audio; seg.audio == nil {
-		seg.voice = newTextPipe(seg.ctx, seg.cancel)
+	if source != nil {
+		source(seg)
+	}
+	if seg.audio == nil {
+		seg.voice = newPipe[string](seg.ctx, seg.cancel)
 		seg.timed = c.opts.TTSTranscript.or(false) && tts != nil && tts.Capabilities().Timing != NoTiming
 	}
 	if node := f.agent.TranscriptionNode; node != nil && !seg.timed {
@@ -94,7 +102,7 @@ func (seg *segment) chunks(tts TTS, node func(context.Context, iter.Seq[string],
 		}
 	}
 	return synthesize(seg.ctx, seg.voice.read, synthesisOptions{
-		tts: tts, conn: c.opts.TTSConn, transforms: c.cfg.ttsFilters, node: node,
+		tts: tts, conn: c.opts.TTSConn, filters: c.cfg.ttsFilters, node: node,
 		opts: TTSOptions{Language: "", Timing: tts != nil && tts.Capabilities().Timing != NoTiming},
 		retry: func(err error, _ int) {
 			err = endingOf(err).err
@@ -191,7 +199,7 @@ func (seg *segment) endText() {
 func (seg *segment) startNode(node func(context.Context, iter.Seq[string]) iter.Seq[string]) {
 	c := seg.c
 	ctx, cancel := context.WithCancelCause(seg.ctx)
-	seg.node = newTextPipe(ctx, cancel)
+	seg.node = newPipe[string](ctx, cancel)
 	seg.noding = true
 	c.runTextNode(seg.st.sp.f, node, seg.node, func(text string) {
 		if seg.noding {

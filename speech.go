@@ -162,6 +162,7 @@ type speech struct {
 	watchdog *timer
 	onEnd    func()
 	turn     *userTurn // that it answers
+	unasked  bool      // the realtime model began it
 }
 
 func (sp *speech) isInterrupted() bool { return sp.h.interrupted.Load() }
@@ -511,6 +512,9 @@ func (c *core) interruptAll(by *caller, force bool) ([]*speech, error) {
 // newSayStep makes the step of a text that is said as it is.
 func (c *core) newSayStep(sp *speech) (*step, error) {
 	if c.mouth.on() && sp.say.Audio == nil && sp.f.models.tts == nil {
+		if m := sp.f.models.realtime; m != nil && m.Capabilities().Say && sp.say.Text == nil {
+			return c.newRealtimeStep(sp, NoTools, false)
+		}
 		return nil, ErrNoTTS
 	}
 	st := &step{c: c, sp: sp, group: c.newID("item"), ttft: -1}

@@ -92,13 +92,17 @@ func (c *core) recordUsage(st *step, err error) {
 	}
 	u := c.usageOf("llm", e.Provider, e.Model)
 	u.Requests++
-	u.LLM.PromptTokens += e.Usage.PromptTokens
-	u.LLM.CompletionTokens += e.Usage.CompletionTokens
-	u.LLM.CachedTokens += e.Usage.CachedTokens
-	u.LLM.CacheCreationTokens += e.Usage.CacheCreationTokens
-	u.LLM.ReasoningTokens += e.Usage.ReasoningTokens
-	u.LLM.TotalTokens += e.Usage.TotalTokens
+	u.LLM.add(e.Usage)
 	c.emit(&UsageUpdated{Usage: slices.Clone(c.usage)})
+}
+
+func (u *LLMUsage) add(v LLMUsage) {
+	u.PromptTokens += v.PromptTokens
+	u.CompletionTokens += v.CompletionTokens
+	u.CachedTokens += v.CachedTokens
+	u.CacheCreationTokens += v.CacheCreationTokens
+	u.ReasoningTokens += v.ReasoningTokens
+	u.TotalTokens += v.TotalTokens
 }
 
 func (c *core) historyCopy() *ChatContext {

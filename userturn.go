@@ -75,7 +75,9 @@ func (c *core) stepUserTurns() {
 func (c *core) stepUserTurn(t *userTurn) bool {
 	f := c.top()
 	switch {
-	case t.msg == nil && !t.asked:
+	case f != nil && c.turns.m.Options().RealtimeTurns && c.closing == nil:
+		return true // the model has the turn, and its transcript
+	case t.msg == nil && !t.asked && (f == nil || f.models.realtime == nil || t.SkipReply):
 		return true
 	case c.closing != nil && !t.asked, t.SkipReply && !t.asked:
 		c.dropPrepared()
@@ -180,6 +182,10 @@ func (c *core) answerTurn(t *userTurn) {
 	if f.models.llm == nil && f.models.realtime == nil {
 		c.dropPrepared()
 		c.recordTurn(t)
+		return
+	}
+	if f.models.realtime != nil {
+		c.answerByRealtime(t, f)
 		return
 	}
 	sp := c.takePrepared(t, f)

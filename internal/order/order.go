@@ -19,7 +19,7 @@ type Rank uint8
 // comes last, so that work finished at the very instant of its deadline counts as finished.
 const (
 	Command Rank = iota
-	Input // what is heard of the user
+	Input        // what is heard of the user
 	Playout
 	Hook
 	Tool
