@@ -129,13 +129,14 @@ func collectTask() *agents.AgentTask[string] {
 func (f *flagship) run(t *testing.T) (log string) {
 	llm := agenttest.NewLLM(t, f.steps...)
 	tts := agenttest.NewTTS(t, agenttest.SpokenAny(60*ms))
-	tts.Words = true
+	tts.Words, tts.Frame = true, 100*ms
 	opts := voiceOptions(llm, tts)
 	first := f.agent("front", "sales")
 	f.agent("sales", "support")
 	f.agent("support", "front")
 	opts.UserAwayTimeout = agents.Never
-	v := agenttest.StartVoice(t, opts, first, f.script)
+	setup := agenttest.Setup{IO: agents.IO{AudioInput: agenttest.NewMic(f.script)}} // 20 ms a frame, as from a telephone
+	v := agenttest.StartVoice(t, opts, first, f.script, setup)
 	v.Until(flagshipLength)
 	log = v.Log() + transcript(v.History())
 	f.check(t, v)

@@ -44,9 +44,8 @@ type sttPump struct {
 	conv   frameConverter
 	format AudioFrame // of what is held, without samples
 	stream STTStream  // or nil
-	buf    []int16    // what is held, from start on
-	start  int64      // positions count samples of one channel
-	next   int64      // the first sample that the stream has not had
+	held   audioLog
+	next   int64 // the first sample that the stream has not had; positions count samples of one channel
 	begin  int64      // where the stream begins
 	flushS bool       // it is to flush when it has all
 	ended  bool       // no more audio comes
@@ -168,7 +167,10 @@ func (p *sttPump) send(frame AudioFrame) {
 			p.format = AudioFrame{SampleRate: f.SampleRate, Channels: f.Channels}
 		}
 	}
-	p.buf = append(p.buf, f.Samples...)
+	if p.held.block == 0 {
+		p.held.block = int(p.samples(sttBefore/2)) * p.format.Channels
+	}
+	p.held.append(f.Samples)
 	p.offer()
 	p.trim()
 	p.checkHearing()
@@ -239,7 +241,7 @@ func (p *sttPump) voice(speaking bool, spoke time.Duration) {
 	if speaking {
 		if !p.unheard {
 			p.unheard, p.answered, p.deafTried = true, false, false
-			p.voiceFrom = max(p.end()-p.samples(sttBefore), p.start)
+			p.voiceFrom = max(p.end()-p.samples(sttBefore), p.start())
 		}
 		return
 	}
@@ -248,13 +250,9 @@ func (p *sttPump) voice(speaking bool, spoke time.Duration) {
 
 func (p *sttPump) samples(d time.Duration) int64 { return SamplesIn(d, p.format.SampleRate) }
 
-// end is the position after the newest sample.
-func (p *sttPump) end() int64 {
-	if p.format.Channels == 0 {
-		return p.start
-	}
-	return p.start + int64(len(p.buf)/p.format.Channels)
-}
+// start is the position of the oldest sample that is held, and end the one after the newest.
+func (p *sttPump) start() int64 { return p.held.start / int64(max(p.format.Channels, 1)) }
+func (p *sttPump) end() int64   { return p.held.end / int64(max(p.format.Channels, 1)) }
 
 // offer gives the stream what it has not had. What it refuses is offered again with the next frame.
 func (p *sttPump) offer() {
@@ -262,14 +260,13 @@ func (p *sttPump) offer() {
 		return
 	}
 	for p.next < p.end() {
-		n := min(p.end()-p.next, max(p.samples(sttPiece), 1))
-		from := int(p.next-p.start) * p.format.Channels
+		channels := p.format.Channels
 		f := p.format
-		f.Samples = p.buf[from : from+int(n)*p.format.Channels]
+		f.Samples = p.held.at(p.next*int64(channels), int(max(p.samples(sttPiece), 1))*channels)
 		if p.stream.Send(f) != nil {
 			return // for now, or it says in Recv why
 		}
-		p.next += n
+		p.next += int64(f.Len())
 	}
 	if p.flushS && p.stream.Flush() == nil {
 		p.flushS = false
@@ -289,22 +286,14 @@ func (p *sttPump) trim() {
 		keep = max(p.end()-p.samples(sttUnsure), p.settledPos)
 	}
 	if p.stream == nil || p.next < p.end() { // it has yet to be sent
-		keep = min(keep, max(p.next, p.start))
+		keep = min(keep, max(p.next, p.start()))
 	}
 	if least := p.end() - p.samples(maxHeldSpeech); keep < least {
 		keep = least
-		p.lost += max(0, keep-max(p.next, p.start))
+		p.lost += max(0, keep-max(p.next, p.start()))
 		p.next = max(p.next, keep)
 	}
-	// Moving the rest to the front costs less when it is done once for many frames.
-	if n := keep - p.start; n > p.samples(sttBefore)/2 {
-		rest := copy(p.buf, p.buf[int(n)*p.format.Channels:])
-		p.buf = p.buf[:rest]
-		p.start = keep
-		if c := cap(p.buf); c > 4*rest && c > 4*int(p.samples(sttBefore))*p.format.Channels {
-			p.buf = append(make([]int16, 0, 2*rest), p.buf...)
-		}
-	}
+	p.held.drop(keep * int64(p.format.Channels))
 }
 
 // checkHearing gives up on a stream that says nothing about speech. Its successor gets the same audio; when that says
@@ -401,7 +390,7 @@ func (p *sttPump) open(ctx context.Context) (STTStream, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	from := max(p.start, p.settledPos)
+	from := max(p.start(), p.settledPos)
 	if p.unheard {
 		from = max(from, p.voiceFrom)
 	} else {

@@ -30,6 +30,7 @@ type Mic struct {
 
 	// Of the reader.
 	samples []int16
+	timer   *time.Timer
 
 	mu      sync.Mutex
 	begin   time.Time
@@ -52,10 +53,14 @@ func (m *Mic) ReadFrame(ctx context.Context) (agents.AudioFrame, error) {
 		return agents.AudioFrame{}, context.Cause(ctx)
 	}
 	if wait := m.untilNext(); wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
+		if m.timer == nil {
+			m.timer = time.NewTimer(wait)
+		} else {
+			m.timer.Reset(wait)
+		}
+		defer m.timer.Stop()
 		select {
-		case <-timer.C:
+		case <-m.timer.C:
 		case <-m.hungUp:
 		case <-ctx.Done():
 			return agents.AudioFrame{}, context.Cause(ctx)

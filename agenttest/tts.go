@@ -53,6 +53,8 @@ type TTS struct {
 	log        streamLog
 	// Words makes the TTS time its words, by their length, where TTSOptions.Timing asks for it. Set it before use.
 	Words bool
+	// Frame is the length of a frame, 10 ms by default. Set it before use.
+	Frame time.Duration
 
 	mu    sync.Mutex
 	texts []string
@@ -70,7 +72,7 @@ func newTTS(t tb, utterances ...Utterance) *TTS {
 	if len(utterances) == 0 {
 		utterances = []Utterance{SpokenAny(ttsPace)}
 	}
-	return &TTS{utterances: utterances, log: streamLog{t: t, what: "TTS"}}
+	return &TTS{utterances: utterances, log: streamLog{t: t, what: "TTS"}, Frame: ttsFrame}
 }
 
 // Faults appends to the faults: the first stream has the first one, and so on.
@@ -110,7 +112,7 @@ func (s *TTS) Stream(ctx context.Context, opts agents.TTSOptions) (agents.TTSStr
 	if fault.kind == refuseFault {
 		return nil, fault.err
 	}
-	return &ttsStream{tts: s, n: n, fault: fault, words: s.Words && opts.Timing, feed: newFeed[ttsAudio](ctx)}, nil
+	return &ttsStream{tts: s, id: fmt.Sprintf("tts_%d", n), fault: fault, words: s.Words && opts.Timing, feed: newFeed[ttsAudio](ctx)}, nil
 }
 
 // find returns the utterance for a text, which is recorded.
@@ -133,7 +135,7 @@ func (s *TTS) find(text string) (Utterance, bool) {
 
 type ttsStream struct {
 	tts   *TTS
-	n     int
+	id    string
 	fault VoiceFault
 	words bool
 
@@ -269,8 +271,8 @@ func (s *ttsStream) Recv() (agents.TTSChunk, error) {
 
 // chunk takes the next frame of some audio, if there is one, and says whether there is no more.
 func (s *ttsStream) chunk(a *ttsAudio) (agents.TTSChunk, bool) {
-	chunk := agents.TTSChunk{RequestID: fmt.Sprintf("tts_%d", s.n), Words: a.words, Usage: a.usage, Started: s.begun}
-	switch n := min(a.to-a.from, agents.SamplesIn(ttsFrame, ttsRate)); {
+	chunk := agents.TTSChunk{RequestID: s.id, Words: a.words, Usage: a.usage, Started: s.begun}
+	switch n := min(a.to-a.from, agents.SamplesIn(s.tts.Frame, ttsRate)); {
 	case a.garbage:
 		chunk.Frame = agents.AudioFrame{Samples: []int16{1, 2, 3}, Channels: 2}
 	case n > 0:

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -219,16 +220,21 @@ func (s VoiceScript) render(dst []int16, from int64) {
 	i, _ := slices.BinarySearchFunc(s.parts, from, func(p VoicePart, at int64) int {
 		return cmp.Compare(agents.SamplesIn(p.to, voiceRate), at+1)
 	})
+	// A floor of noise, from -3 to 3, of which eight samples are made at a time.
+	noise := scramble(uint64(from)/8) >> (8 * (from % 8))
 	for k := range dst {
-		at := from + int64(k)
-		for i < len(s.parts) && at >= agents.SamplesIn(s.parts[i].to, voiceRate) {
-			i++
+		dst[k] = int16(noise&0xff*7>>8) - 3
+		if noise >>= 8; (from+int64(k))%8 == 7 {
+			noise = scramble(uint64(from+int64(k)+1) / 8)
 		}
-		dst[k] = floorNoise(at)
-		if i < len(s.parts) {
-			if begin := agents.SamplesIn(s.parts[i].from, voiceRate); at >= begin {
-				dst[k] += s.parts[i].sample(at - begin)
-			}
+	}
+	for _, p := range s.parts[i:] {
+		begin, end := agents.SamplesIn(p.from, voiceRate), agents.SamplesIn(p.to, voiceRate)
+		if begin >= from+int64(len(dst)) {
+			break
+		}
+		for at := max(begin, from); at < min(end, from+int64(len(dst))); at++ {
+			dst[at-from] += p.sample(at - begin)
 		}
 	}
 }
@@ -237,12 +243,10 @@ func (s VoiceScript) render(dst []int16, from int64) {
 func (p VoicePart) sample(n int64) int16 {
 	switch p.kind {
 	case speechKind: // syllables of 160 ms with 40 ms between them, at the pitch of a voice
-		syllable, at := n/3200, n%3200
-		if at >= 2560 {
-			return 0
+		if at := n % syllableAndPause; at < syllable {
+			return syllables()[n/syllableAndPause%5][at]
 		}
-		hz := 120 + 10*(syllable%5)
-		return int16(5000*sine(hz, n) + 2500*sine(4*hz, n) + 1200*sine(9*hz, n))
+		return 0
 	case noiseKind:
 		return int16(scramble(uint64(n)+1<<40)%4001) - 2000
 	case dtmfKind:
@@ -256,6 +260,25 @@ func (p VoicePart) sample(n int64) int16 {
 	return 0
 }
 
+// How many samples a syllable has, and one with the pause after it.
+const (
+	syllable         = 160 * voiceRate / 1000
+	syllableAndPause = 200 * voiceRate / 1000
+)
+
+// syllables are the five that speech is made of, each of another pitch.
+var syllables = sync.OnceValue(func() *[5][syllable]int16 {
+	all := new([5][syllable]int16)
+	for i := range all {
+		hz := int64(120 + 10*i)
+		for n := range all[i] {
+			n := int64(n)
+			all[i][n] = int16(5000*sine(hz, n) + 2500*sine(4*hz, n) + 1200*sine(9*hz, n))
+		}
+	}
+	return all
+})
+
 const dtmfKeys = "123A456B789C*0#D"
 
 var (
@@ -263,12 +286,16 @@ var (
 	dtmfColumns = [4]int64{1209, 1336, 1477, 1633}
 )
 
-func sine(hz, n int64) float64 {
-	return math.Sin(2 * math.Pi * float64(hz*n%voiceRate) / voiceRate)
-}
+// sines is one period of a sine, which has a sample for each that can occur.
+var sines = sync.OnceValue(func() *[voiceRate]float64 {
+	var table [voiceRate]float64
+	for i := range table {
+		table[i] = math.Sin(2 * math.Pi * float64(i) / voiceRate)
+	}
+	return &table
+})
 
-// floorNoise is the floor of noise: from -3 to 3, and different everywhere.
-func floorNoise(at int64) int16 { return int16(scramble(uint64(at))%7) - 3 }
+func sine(hz, n int64) float64 { return sines()[hz*n%voiceRate] }
 
 // scramble is the output function of SplitMix64.
 func scramble(x uint64) uint64 {
