@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -217,4 +219,24 @@ func TestFlagship(t *testing.T) {
 		}
 		require.Equal(t, hashOf(want), hashOf(log))
 	}
+}
+
+// Under any order of what happens at the same instant nothing is lost, everybody is answered and nobody speaks for ever.
+func TestExploreFlagship(t *testing.T) {
+	f := newFlagship()
+	agenttest.Explore(t, flagshipOrderings(t), func(t *testing.T) { f.run(t) })
+}
+
+// flagshipOrderings is how many orderings are tried: PARLEY_FLAGSHIP, or a few.
+func flagshipOrderings(t *testing.T) int {
+	n := 20
+	if raceDetector {
+		n = 3
+	}
+	if s := os.Getenv("PARLEY_FLAGSHIP"); s != "" {
+		var err error
+		n, err = strconv.Atoi(s)
+		require.NoError(t, err)
+	}
+	return n
 }

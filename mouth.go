@@ -97,6 +97,20 @@ func (m *mouth) give(seg *segment) {
 	close(seg.gate)
 }
 
+// An outputError is why the output takes no more frames.
+type outputError struct{ err error }
+
+func (e *outputError) Error() string { return "agents: audio output: " + e.err.Error() }
+func (e *outputError) Unwrap() error { return e.err }
+
+// failed gives up the output. From now on the agent answers in text.
+func (m *mouth) failed(err error) {
+	if !m.off {
+		m.off = true
+		m.c.reportError("audio output", err, false)
+	}
+}
+
 // setAudioOutput switches the output on or off. What is being said with it is cut off.
 func (c *core) setAudioOutput(on bool) {
 	m := &c.mouth

@@ -153,7 +153,6 @@ func (rt *dialogue) messageStarted(e *RealtimeMessageStarted) {
 		rt.c.warn("agents: the realtime model answers in text, which the TTS speaks")
 		m.seg = st.newSegmentOf(nil)
 	}
-	rt.c.nextSegment(st)
 }
 
 // firstToken notes when the model's answer began.

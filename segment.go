@@ -86,6 +86,7 @@ func (st *step) newSegmentOf(source func(*segment)) *segment {
 	seg.job = &job{what: "speech of " + f.id, src: seg.src, end: seg.jobEnded}
 	chunks := seg.chunks(tts, f.agent.TTSNode)
 	c.spawn(seg.job, func() error { return seg.send(chunks) })
+	c.nextSegment(st)
 	return seg
 }
 
@@ -141,7 +142,10 @@ func (seg *segment) send(chunks iter.Seq2[TTSChunk, error]) error {
 			return err
 		}
 		seg.tap.add(frame)
-		return out.CaptureFrame(seg.ctx, frame)
+		if err := out.CaptureFrame(seg.ctx, frame); err != nil && seg.ctx.Err() == nil {
+			return &outputError{err}
+		}
+		return context.Cause(seg.ctx)
 	}
 	for chunk, err := range chunks {
 		if err != nil {
@@ -339,7 +343,10 @@ func (seg *segment) jobEnded(e ending) {
 	seg.drain()
 	seg.ended = true
 	seg.cancel(nil)
-	if e.err != nil && !seg.st.stopped && !e.silent && !(e.cancelled && c.closing != nil) {
+	if out, ok := e.err.(*outputError); ok {
+		seg.err = e.err
+		c.mouth.failed(out.err)
+	} else if e.err != nil && !seg.st.stopped && !e.silent && !(e.cancelled && c.closing != nil) {
 		seg.err = e.err
 		seg.st.segmentFailed(e)
 	}
@@ -353,6 +360,8 @@ func (seg *segment) jobEnded(e ending) {
 	case seg.settled:
 	case seg.report != nil:
 		seg.settle(seg.report)
+	case c.mouth.off && seg.opened && seg.err != nil:
+		seg.settle(&PlaybackEvent{Type: PlaybackFinished, Interrupted: true, Position: seg.position()})
 	case !seg.opened && seg.tap.sent() == 0, seg.opened && seg.tap.sent() == 0:
 		seg.settle(nil)
 	default:
@@ -391,13 +400,19 @@ func (seg *segment) await() {
 		default:
 			c.reportError("audio output", fmt.Errorf("agents: the audio output did not report the end of a segment"), false)
 			e := PlaybackEvent{Type: PlaybackFinished, Interrupted: true}
-			if seg.synchro != nil {
-				e.Position = SampleDuration(seg.synchro.Position(time.Now()), seg.tap.rate())
-			}
+			e.Position = seg.position()
 			c.mouth.out.Clear()
 			seg.settle(&e)
 		}
 	})
+}
+
+// position is how much of the segment should have been played by now.
+func (seg *segment) position() time.Duration {
+	if seg.synchro == nil || seg.startedAt.IsZero() {
+		return 0
+	}
+	return SampleDuration(seg.synchro.Position(time.Now()), seg.tap.rate())
 }
 
 // settle is the end of the playout, if there was any.

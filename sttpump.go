@@ -46,9 +46,9 @@ type sttPump struct {
 	stream STTStream  // or nil
 	held   audioLog
 	next   int64 // the first sample that the stream has not had; positions count samples of one channel
-	begin  int64      // where the stream begins
-	flushS bool       // it is to flush when it has all
-	ended  bool       // no more audio comes
+	begin  int64 // where the stream begins
+	flushS bool  // it is to flush when it has all
+	ended  bool  // no more audio comes
 	lost   int64
 	terms  *[]string
 

@@ -43,7 +43,9 @@ type TTSReport struct {
 // and then more of it, within conn.Timeout each time.
 func synthesize(ctx context.Context, text iter.Seq[string], o synthesisOptions) iter.Seq2[TTSChunk, error] {
 	text = filterText(text, o.filters)
-	next := func(ctx context.Context, text iter.Seq[string]) iter.Seq2[TTSChunk, error] { return ttsStage(ctx, text, o) }
+	next := func(ctx context.Context, text iter.Seq[string]) iter.Seq2[TTSChunk, error] {
+		return ttsStage(ctx, text, o)
+	}
 	if o.node == nil {
 		return next(ctx, text)
 	}
