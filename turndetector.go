@@ -19,7 +19,7 @@ type TurnDetector interface {
 	Threshold(language string) (threshold float64, ok bool)
 }
 
-// A TextTurnDetector judges by the transcript.
+// A TextTurnDetector judges by the transcript. [NewTextTurnDetector] makes one that needs no model.
 type TextTurnDetector interface {
 	TurnDetector
 	// PredictEndOfTurn judges a conversation, which ends with what the user said last. The detector may read no more
