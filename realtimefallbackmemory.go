@@ -88,9 +88,9 @@ func (m *realtimeMemory) added(ev *RealtimeItemAdded) {
 	m.context = NewChatContext(slices.Insert(m.context.Items(), at, message.clone())...)
 }
 
-// said records what a message says. The texts of the user and of the models come without a time.
+// said records what a message says.
 func (m *realtimeMemory) said(id string, role Role, text string, interrupted bool) {
-	if strings.TrimSpace(text) == "" {
+	if text = strings.TrimSpace(text); text == "" {
 		return
 	}
 	message := &ChatMessage{ItemMeta: ItemMeta{ID: id}, Role: role, Content: []Content{Text(text)}, Interrupted: interrupted}
