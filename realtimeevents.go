@@ -36,7 +36,16 @@ type (
 	}
 	// RealtimeReconnected: the model was connected again, with its instructions, tools and conversation restored.
 	// Responses in the making were ended by RealtimeResponseDone before.
-	RealtimeReconnected struct{}
+	RealtimeReconnected struct {
+		// Swapped says that another model goes on, as in a [FallbackRealtime]. What the one before it said is cut off
+		// where it is: a receiver that is playing a response, or is about to, interrupts it. Requests that no response
+		// was told for stand.
+		Swapped bool
+		// Regenerate asks a receiver that was speaking, or thinking about what to say, for one new request in place of
+		// that response. It is not set if something is on its way that will be answered: a request, or the output of
+		// a call.
+		Regenerate bool
+	}
 	// RealtimeUsageReported: the model used this much. ResponseID is empty for what no response used.
 	RealtimeUsageReported struct {
 		ResponseID string
