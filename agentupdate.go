@@ -175,6 +175,9 @@ func (a *Agent) UpdateChatContext(ctx context.Context, chat *ChatContext) error 
 		f.chat = f.visible(chat)
 		f.c.notBefore(f.chat)
 		f.setInstructions(f.instructions)
+		if rt := f.c.realtime; rt != nil && f == f.c.top() && f.models.realtime != nil {
+			rt.tell(f, nil)
+		}
 		return nil
 	}, func() error {
 		a.ChatContext = chat

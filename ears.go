@@ -28,11 +28,10 @@ type ears struct {
 	pump     *sttPump
 	pumps    int
 
-	detector       AudioTurnDetector
-	detectorStop   context.CancelFunc
-	predicting     context.CancelFunc
-	predictionJobs uint64
-	judgeStop      context.CancelFunc
+	detector     AudioTurnDetector
+	detectorStop context.CancelFunc
+	predicting   context.CancelFunc
+	judgeStop    context.CancelFunc
 
 	silenced atomic.Bool
 	ignoring atomic.Bool
@@ -312,7 +311,12 @@ func (e *ears) recreateSTT() {
 	} else {
 		e.pump = pump
 		ctx := c.ctx
-		c.spawn(&job{what: "recognition of " + f.id, src: src}, func() error {
+		ended := func(ending) {
+			if lost := pump.dropped(); lost > 0 {
+				c.warn("agents: audio was dropped that no recogniser has had", "duration", lost)
+			}
+		}
+		c.spawn(&job{what: "recognition of " + f.id, src: src, end: ended}, func() error {
 			pump.wait(ctx)
 			return nil
 		})
@@ -382,6 +386,13 @@ func (e *ears) flushSTT(frames int, length time.Duration) {
 		}
 	}
 	e.pump.flush()
+}
+
+// itemAdded tells a recogniser that wants to know how the conversation goes on.
+func (e *ears) itemAdded(item ChatItem) {
+	if e.pump != nil && e.stt != nil && e.stt.Capabilities().ChatContext {
+		e.pump.pushItem(item)
+	}
 }
 
 func (e *ears) resetVAD() {

@@ -152,7 +152,10 @@ type (
 		Usage      RealtimeUsage
 	}
 	// RealtimeRestored: the realtime model was connected again and knows the conversation.
-	RealtimeRestored struct{ EventMeta }
+	RealtimeRestored struct {
+		EventMeta
+		Swapped bool // by another model
+	}
 	// TurnLatency: the reply to a spoken turn began to be heard. The parts, in the order in which they follow each other,
 	// add up to Total, which is what the caller waited: from when they last spoke to the first sample. What ran at the
 	// same time as an earlier part counts there.

@@ -130,7 +130,7 @@ func (sp *speech) offer() (*toolContext, error) {
 func (c *core) newReplyStep(sp *speech) (*step, error) {
 	f := sp.f
 	if f.models.realtime != nil {
-		return c.newRealtimeStep(sp, sp.reply.ToolChoice, false)
+		return c.newRealtimeStep(sp, sp.reply.ToolChoice, false, sp.user == nil && sp.reply.ChatContext == nil)
 	}
 	if f.llm() == nil {
 		return nil, ErrNoLLM
@@ -171,7 +171,7 @@ func (r *Reply) instructions() string {
 func (c *core) nextStep(prev *step, choice *ToolChoice) (*step, error) {
 	sp, f := prev.sp, prev.sp.f
 	if f.models.realtime != nil {
-		return c.newRealtimeStep(sp, choice, f.models.realtime.Capabilities().AutoToolReply)
+		return c.newRealtimeStep(sp, choice, f.models.realtime.Capabilities().AutoToolReply, false)
 	}
 	if f.llm() == nil {
 		return nil, ErrNoLLM

@@ -22,7 +22,7 @@ func saidBy(id string, role agents.Role, text string) *agents.ChatMessage {
 }
 
 // transcript lists the items of a context.
-func transcript(c *agents.ChatContext) (lines []string) {
+func transcripts(c *agents.ChatContext) (lines []string) {
 	for _, item := range c.Items() {
 		switch item := item.(type) {
 		case *agents.ChatMessage:
@@ -80,7 +80,7 @@ func TestFallbackRealtimeTellsTheNext(t *testing.T) {
 		require.Equal(t, agents.NoTools, got.ToolChoice)
 		require.Equal(t, agents.On, got.TurnDetection)
 		require.Equal(t, []string{"before user: Earlier.", "a1_msg1 assistant: Good day to you.", "a1_user1 user: Where is it?",
-			"a1_msg2 assistant: Let me …", "a1_user2 user: And now?", "a1_msg4 assistant: It is here …"}, transcript(got.Context))
+			"a1_msg2 assistant: Let me …", "a1_user2 user: And now?", "a1_msg4 assistant: It is here …"}, transcripts(got.Context))
 	})
 }
 
@@ -176,7 +176,7 @@ func TestFallbackRealtimeDuringASwap(t *testing.T) {
 		s.want(t, slices.Concat([]string{swapProblem, `0 fallback_1 for "w"`, "0 fallback_1 done, cancelled", "1000 swapped true, regenerate false"}, helloOf(1000, "b1", "x"))...)
 		require.Equal(t, []string{"open", "update instructions context tools", "generate x"}, b.Asked())
 		require.Equal(t, "Be kinder.", *b.Updates()[0].Instructions)
-		require.Equal(t, []string{"u user: Hi."}, transcript(b.Updates()[0].Context))
+		require.Equal(t, []string{"u user: Hi."}, transcripts(b.Updates()[0].Context))
 		require.Zero(t, b.Audio())
 	})
 }

@@ -25,7 +25,7 @@ func (rt *dialogue) handle(event RealtimeEvent, calls []*wantedCall) {
 	case *RealtimeItemAdded:
 		rt.itemAdded(e)
 	case *RealtimeReconnected:
-		c.emit(&RealtimeRestored{})
+		rt.restored(e)
 	case *RealtimeUsageReported:
 		c.recordRealtime(rt.model, e)
 	case *RealtimeProblem:
@@ -67,6 +67,26 @@ func (rt *dialogue) handle(event RealtimeEvent, calls []*wantedCall) {
 			}
 			st.realtimeDone(e.Err)
 		}
+	}
+}
+
+// restored goes on after the model was connected again. What another model had begun to say is begun anew if that is
+// wanted.
+func (rt *dialogue) restored(e *RealtimeReconnected) {
+	c, f := rt.c, rt.c.top()
+	c.emit(&RealtimeRestored{Swapped: e.Swapped})
+	if !e.Swapped || f == nil {
+		return
+	}
+	busy := c.agentState == AgentSpeaking || c.agentState == AgentThinking
+	if f.current != nil && f.current.step != nil && f.current.step.realtime != nil {
+		if r := f.current.step.realtime; r.request != "" && rt.requests[r.request] == f.current.step {
+			return // it was not answered yet, and will be
+		}
+		f.current.interrupt()
+	}
+	if e.Regenerate && busy && c.closing == nil && !c.floorMoves() {
+		c.createSpeech(nil, func(sp *speech) error { return sp.prepareReply(Reply{Modality: ModalityAudio}) })
 	}
 }
 
@@ -224,6 +244,7 @@ func (rt *dialogue) transcribed(e *RealtimeTranscript) {
 	if m.ID == "" {
 		m.ID = c.newID("item")
 	}
+	rt.unread = slices.DeleteFunc(rt.unread, func(u *RealtimeItemAdded) bool { return u.Item.ItemID() == m.ID })
 	if e.Start > 0 && !c.ears.begun.IsZero() {
 		m.CreatedAt = c.ears.begun.Add(e.Start).Round(0)
 		m.Metrics.StartedSpeakingAt = m.CreatedAt
@@ -245,7 +266,11 @@ func (rt *dialogue) transcribed(e *RealtimeTranscript) {
 func (rt *dialogue) itemAdded(e *RealtimeItemAdded) {
 	c, f := rt.c, rt.c.top()
 	m, ok := e.Item.(*ChatMessage)
-	if !ok || f == nil || f.chat == nil || f.chat.Index(m.ID) >= 0 || m.Text() == "" || m.Role != RoleUser {
+	if !ok || f == nil || f.chat == nil || f.chat.Index(m.ID) >= 0 || m.Role != RoleUser {
+		return
+	}
+	if m.Text() == "" {
+		rt.unread = append(rt.unread, e)
 		return
 	}
 	items := f.chat.items

@@ -32,8 +32,9 @@ type dialogue struct {
 	responses map[string]*step // those going on, by id
 	refused   map[string]bool  // responses that nobody wants
 	messages  map[string]*realtimeMessage
-	requests  map[string]*step // those not answered yet, by id
-	waiting   *step            // for the answer to tool outputs that the model gives by itself
+	requests  map[string]*step     // those not answered yet, by id
+	unread    []*RealtimeItemAdded // what the user said, as far as there is no transcript yet
+	waiting   *step                // for the answer to tool outputs that the model gives by itself
 }
 
 // A dialogueOp tells the model something. It may wait.
@@ -73,7 +74,7 @@ func (c *core) tuneRealtime(f *frame) {
 			_ = rt.s.Interrupt()
 			_ = rt.s.ClearAudio()
 		}
-		rt.sync(f)
+		rt.tell(f, nil)
 		return
 	}
 	c.closeDialogue()
@@ -296,8 +297,25 @@ func (rt *dialogue) tell(f *frame, then func(error)) {
 		rt.do(func(context.Context, RealtimeSession) error { return nil }, then)
 		return
 	}
-	u := RealtimeUpdate{Context: f.realtimeContext()}
+	u := RealtimeUpdate{Context: rt.context(f)}
 	rt.do(func(ctx context.Context, s RealtimeSession) error { return s.Update(ctx, u) }, then)
+}
+
+// context is what the model is to know: what the agent does, and what the user said that has no transcript yet.
+func (rt *dialogue) context(f *frame) *ChatContext {
+	chat := f.realtimeContext()
+	for _, u := range rt.unread {
+		if chat.Index(u.Item.ItemID()) >= 0 {
+			continue
+		}
+		at := chat.Index(u.PreviousID) + 1
+		if at == 0 && u.PreviousID != "" {
+			at = chat.Len()
+		}
+		chat.own(1)
+		chat.items = slices.Insert(chat.items, at, u.Item)
+	}
+	return chat
 }
 
 // stepRealtime keeps the model's instructions and tools those of the agent.
@@ -308,7 +326,8 @@ func (c *core) stepRealtime() {
 }
 
 // newRealtimeStep makes a step that the realtime model answers. Without auto it is asked for when its turn comes.
-func (c *core) newRealtimeStep(sp *speech, choice *ToolChoice, auto bool) (*step, error) {
+// informed says that the model knows what it is to answer: it heard it.
+func (c *core) newRealtimeStep(sp *speech, choice *ToolChoice, auto, informed bool) (*step, error) {
 	offer := sp.f.offer
 	if sp.reply.Tools != nil || sp.by.live() {
 		var err error
@@ -317,7 +336,7 @@ func (c *core) newRealtimeStep(sp *speech, choice *ToolChoice, auto bool) (*step
 		}
 	}
 	st := &step{c: c, sp: sp, offer: offer, choice: choice, group: c.newID("item"), ttft: -1}
-	st.realtime = &realtimeStep{auto: auto}
+	st.realtime = &realtimeStep{auto: auto, informed: informed}
 	st.ctx, st.cancel = context.WithCancelCause(sp.f.ctx)
 	return st, nil
 }
@@ -325,6 +344,7 @@ func (c *core) newRealtimeStep(sp *speech, choice *ToolChoice, auto bool) (*step
 // A realtimeStep is what a step has to do with a realtime model.
 type realtimeStep struct {
 	auto     bool   // the model begins by itself
+	informed bool   // it knows what it is to answer
 	asked    bool   // it was asked
 	request  string // with this id
 	response string // the id of the response, once it has begun
@@ -345,6 +365,7 @@ func (st *step) askRealtime() {
 		return
 	}
 	if r.auto {
+		rt.tell(sp.f, nil)
 		rt.waiting = st
 		r.deadline = c.after(autoReplyTimeout, func() {
 			if rt.waiting == st {
@@ -367,7 +388,14 @@ func (st *step) askRealtime() {
 	rt.requests[req.ID] = st
 	st.sentAt = time.Now()
 	rt.offer.Store(st.offer)
-	rt.tell(sp.f, func(err error) {
+	inform := func(then func(error)) { rt.tell(sp.f, then) }
+	if r.informed {
+		inform = func(then func(error)) {
+			rt.sync(sp.f)
+			rt.do(func(context.Context, RealtimeSession) error { return nil }, then)
+		}
+	}
+	inform(func(err error) {
 		var pe *ProviderError
 		if err != nil && !errors.As(err, &pe) {
 			delete(rt.requests, req.ID)

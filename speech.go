@@ -513,7 +513,7 @@ func (c *core) interruptAll(by *caller, force bool) ([]*speech, error) {
 func (c *core) newSayStep(sp *speech) (*step, error) {
 	if c.mouth.on() && sp.say.Audio == nil && sp.f.models.tts == nil {
 		if m := sp.f.models.realtime; m != nil && m.Capabilities().Say && sp.say.Text == nil {
-			return c.newRealtimeStep(sp, NoTools, false)
+			return c.newRealtimeStep(sp, NoTools, false, true)
 		}
 		return nil, ErrNoTTS
 	}

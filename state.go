@@ -9,7 +9,12 @@ import (
 	"github.com/parley-voice/agents/internal/turn"
 )
 
-func (c *core) emit(e Event) { c.events.emit(e, time.Now().Round(0)) }
+func (c *core) emit(e Event) {
+	c.events.emit(e, time.Now().Round(0))
+	if added, ok := e.(*ItemAdded); ok {
+		c.ears.itemAdded(added.Item)
+	}
+}
 
 func (c *core) reportError(source string, err error, recoverable bool) {
 	c.emit(&ErrorOccurred{Err: err, Source: source, Recoverable: recoverable})

@@ -50,7 +50,6 @@ type sttPump struct {
 	flushS bool  // it is to flush when it has all
 	ended  bool  // no more audio comes
 	lost   int64
-	terms  *[]string
 
 	speaking   bool
 	unheard    bool  // speech since the last final transcript
@@ -204,16 +203,6 @@ func (p *sttPump) finish() {
 	defer p.mu.Unlock()
 	p.ended = true
 	p.offer()
-}
-
-// setKeyterms changes what words to expect, in this stream if it can and in later ones.
-func (p *sttPump) setKeyterms(terms []string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.o.opts.Keyterms = terms
-	if s, ok := p.stream.(KeytermSetter); ok {
-		_ = s.SetKeyterms(terms) // a stream that failed says so in Recv
-	}
 }
 
 // pushItem tells how the conversation goes on.

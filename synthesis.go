@@ -200,7 +200,6 @@ type synthesisAttempt struct {
 	s      *synthesis
 	report TTSReport
 	spoke  bool
-	words  bool
 
 	mu       sync.Mutex
 	complete bool // the whole text was sent

@@ -333,6 +333,9 @@ func (c *core) concludeRound(st *step, e *ToolsExecuted, winner *toolCall) {
 	last := sp.steps > c.cfg.maxToolSteps
 	c.touch()
 	if !e.Reply || sp.over || sp.isInterrupted() || sp.silenced || f.phase >= phaseFinish || st.endedTask() {
+		if rt := c.realtime; st.realtime != nil && rt != nil && winner == nil && f == c.top() {
+			rt.tell(f, nil) // the outputs, although nothing follows from them
+		}
 		c.endSpeech(sp)
 		return
 	}

@@ -132,6 +132,9 @@ func (c *core) makeWay(t *userTurn, f *frame) bool {
 
 // recordTurn keeps what the user said, without a reply.
 func (c *core) recordTurn(t *userTurn) {
+	if t.msg == nil {
+		return
+	}
 	sp := &speech{c: c, f: c.top(), user: t.msg}
 	sp.reply.Modality = ModalityAudio
 	if sp.f != nil && sp.f.chat == nil {
@@ -143,7 +146,7 @@ func (c *core) recordTurn(t *userTurn) {
 // askTurnCompleted runs the agent's OnUserTurnCompleted.
 func (c *core) askTurnCompleted(t *userTurn, f *frame) {
 	hook := f.agent.OnUserTurnCompleted
-	if hook == nil || c.expired() {
+	if hook == nil || c.expired() || t.msg == nil {
 		t.answered = true
 		return
 	}
@@ -177,7 +180,9 @@ func (c *core) askTurnCompleted(t *userTurn, f *frame) {
 
 // answerTurn has the agent answer: with the reply that was prepared, if it is about the same, or with a new one.
 func (c *core) answerTurn(t *userTurn) {
-	t.msg.Metrics.TurnCompletedDelay = t.handled
+	if t.msg != nil {
+		t.msg.Metrics.TurnCompletedDelay = t.handled
+	}
 	f := c.top()
 	if f.models.llm == nil && f.models.realtime == nil {
 		c.dropPrepared()
