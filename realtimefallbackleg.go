@@ -23,6 +23,7 @@ type realtimeLeg struct {
 	wake   chan struct{}
 	given  map[string]bool // the items it began with
 	served bool            // it produced something; of serve
+	full   bool            // the receiver is slow; of serve
 
 	offset    time.Duration       // guarded; of its positions
 	made      map[string]bool     // guarded; its messages
@@ -219,9 +220,12 @@ func (l *realtimeLeg) next(received chan realtimeReceived) (in chan realtimeRece
 	s := l.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if l.full && len(s.out) < maxUnread {
+		l.full, s.progress = false, time.Now() // what is overdue may be there already
+	}
 	switch {
 	case len(s.out) >= maxUnread:
-		s.progress = time.Now() // what is overdue may be there already
+		l.full = true
 		return nil, time.Time{}, nil
 	case l.broken != nil:
 		return received, l.brokenAt.Add(firstRetryDelay), l.broken

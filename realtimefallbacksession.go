@@ -84,7 +84,7 @@ func (s *fallbackRealtimeSession) run(leg *realtimeLeg) {
 		next, err := s.bringUp(trial)
 		if err != nil {
 			s.mu.Lock()
-			if s.err == nil {
+			if s.err == nil && s.ctx.Err() == nil {
 				s.err = err
 			}
 			s.mu.Unlock()
@@ -230,6 +230,9 @@ func (s *fallbackRealtimeSession) position() time.Duration {
 }
 
 func (s *fallbackRealtimeSession) put(ev RealtimeEvent) {
+	if s.err != nil {
+		return // it was closed
+	}
 	s.out = append(s.out, ev)
 	s.notify()
 }

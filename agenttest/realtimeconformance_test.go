@@ -282,6 +282,32 @@ func TestRealtimeConformance(t *testing.T) {
 	}
 }
 
+// A fallback is as good as the member that serves. Only what it says of all that failed is its own.
+func TestRealtimeConformanceOfAFallback(t *testing.T) {
+	for _, check := range realtimeChecks(RealtimeUnderTest{}) {
+		if check.name == "refused" {
+			continue
+		}
+		t.Run(check.name, func(t *testing.T) {
+			VerifyNoLeaks(t)
+			can := func(c *agents.RealtimeCapabilities) { c.SampleRate = 24000 }
+			if check.name == "refuses what it cannot do" {
+				can = onlyText
+			}
+			check.run(&realtimeCheck{tb: t, patience: leakLimit, start: func(sessions ...Conversation) (agents.RealtimeModel, RealtimeFake) {
+				absent := newRealtime(t, RealtimeOptions{Name: "absent", Capabilities: can})
+				absent.Faults(Refuse(StatusError(503)), Refuse(StatusError(503)))
+				m := newMemRealtime(t, "", can, sessions)
+				f, err := agents.NewFallbackRealtime(agents.RealtimeFallbackOptions{}, absent, m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return f, m
+			}})
+		})
+	}
+}
+
 func TestRealtimeConformanceFindsFaults(t *testing.T) {
 	for _, test := range []struct {
 		fault string

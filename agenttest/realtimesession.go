@@ -28,7 +28,7 @@ type realtimeSession struct {
 	mu      sync.Mutex
 	feed    feed[realtimeItem] // in the order of time
 	settled int                // so many of the feed's items have happened
-	clock   time.Time          // of what is happening, or zero
+	clock   time.Time          // of what is happening, which takes no time, or zero
 	late    time.Duration
 	stalled bool      // nothing comes any more
 	back    time.Time // when there is a connection again
@@ -211,6 +211,8 @@ func (s *realtimeSession) add(item, told agents.ChatItem) {
 func (s *realtimeSession) call(f func() error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.clock = time.Now()
+	defer func() { s.clock = time.Time{} }()
 	s.settle()
 	if err := s.feed.sendable(false); err != nil {
 		return err
@@ -437,7 +439,9 @@ func (s *realtimeSession) Recv() (agents.RealtimeEvent, error) {
 func (s *realtimeSession) next() (ev agents.RealtimeEvent, wait time.Duration, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer func() { s.clock = time.Time{} }()
 	for {
+		s.clock = time.Now()
 		s.settle()
 		item, wait, err := s.feed.ready()
 		switch {
