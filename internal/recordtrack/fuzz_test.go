@@ -33,7 +33,7 @@ func FuzzTrack(f *testing.F) {
 				fast += d
 			case 1:
 				agent++
-				p.Capture(number, tone(d, agent))
+				p.Capture(number, now, tone(d, agent))
 			case 2:
 				number++
 			case 3:

@@ -20,7 +20,7 @@ type segment struct {
 
 func (s *segment) samples() int64 { return int64(len(s.audio)) + s.missing }
 
-// A pause is a time in which the output did not play.
+// A pause is a time in which the output did not play, because it was told so or because it had nothing to play.
 type pause struct{ from, to time.Duration }
 
 // A silence is put in after so many samples of a segment.
@@ -33,13 +33,14 @@ type span struct {
 	buffer []int16
 }
 
-// Capture adds audio to a segment, the last one or the next. Segments count from 1 since Reset. What comes for a segment
-// that has finished was not played, and is dropped.
-func (t *Track) Capture(number uint64, samples []int16) {
+// Capture adds audio, which the output gets now, to a segment, the last one or the next. Segments count from 1 since
+// Reset. What comes for a segment that has finished was not played, and is dropped.
+func (t *Track) Capture(number uint64, at time.Duration, samples []int16) {
 	s := t.segment(number)
 	if s == nil || len(samples) == 0 {
 		return
 	}
+	t.starve(s, at)
 	n := int64(len(samples))
 	if s.missing > 0 || t.captured+n > Samples(MaxCaptured) {
 		s.missing += n
@@ -51,6 +52,39 @@ func (t *Track) Capture(number uint64, samples []int16) {
 	}
 	s.audio = append(s.audio, samples...)
 	t.captured += n
+}
+
+// starve notes that an output has played all it had of a segment before it got more.
+func (t *Track) starve(s *segment, at time.Duration) {
+	if !s.started {
+		return
+	}
+	if t.paused {
+		at = min(at, t.pausedAt)
+	}
+	from := s.start + Duration(s.samples())
+	i := 0
+	for ; i < len(t.pauses) && t.pauses[i].from < from; i++ {
+		from += max(t.pauses[i].to-max(t.pauses[i].from, s.start), 0)
+	}
+	if at-from <= starvation {
+		return
+	}
+	// Pauses in that time are a part of it, and of the last one maybe only the beginning is.
+	to := at
+	if i < len(t.pauses) {
+		to = max(to, t.pauses[len(t.pauses)-1].to)
+	}
+	t.pauses = append(t.pauses[:i], pause{from, to})
+	t.join()
+}
+
+// join bounds the number of pauses.
+func (t *Track) join() {
+	if n := len(t.pauses); n > maxPauses {
+		t.pauses[n-2].to += t.pauses[n-1].to - t.pauses[n-1].from
+		t.pauses = t.pauses[:n-1]
+	}
 }
 
 // Started says when the first sample of a segment was played.
@@ -99,12 +133,9 @@ func (t *Track) Resume(at time.Duration) {
 		return
 	}
 	t.paused = false
-	switch n := len(t.pauses); {
-	case at <= t.pausedAt || len(t.segments) == 0: // before the next segment
-	case n >= maxPauses:
-		t.pauses[n-1].to += at - t.pausedAt
-	default:
+	if at > t.pausedAt && len(t.segments) > 0 { // otherwise it is before the next segment
 		t.pauses = append(t.pauses, pause{t.pausedAt, at})
+		t.join()
 	}
 }
 
@@ -190,14 +221,13 @@ func (t *Track) within(from, to time.Duration) func(func(pause) bool) {
 	}
 }
 
-// place puts n samples of a segment on the right channel, with the pauses in them, so that they end at a time. It
+// place puts n samples of a segment on the right channel, with the pauses in them, and silence from there to a time. It
 // reports whether buffer, which belongs to the last of them, is now in use.
 func (t *Track) place(s *segment, end time.Duration, n int64, buffer []int16) bool {
 	// A frame that has begun is played to its end, so that a pause may be a little shorter than what was asked for. The
 	// audio is what is known, and the pauses get the rest of the time.
 	room := max(min(Samples(end-s.start), t.position(end)-t.placed)-n, 0)
 	t.breaks = t.breaks[:0]
-	total := n
 	var paused time.Duration
 	var after int64
 	for p := range t.within(s.start, end) {
@@ -207,14 +237,12 @@ func (t *Track) place(s *segment, end time.Duration, n int64, buffer []int16) bo
 			samples: min(Samples(p.to-p.from), room),
 		}
 		room -= b.samples
-		total += b.samples
 		paused += p.to - p.from
 		t.breaks = append(t.breaks, b)
 	}
 	t.breaks = append(t.breaks, silence{after: n})
 
-	// What is left of the time is not known: the audio may have come too slowly. It is silence at the beginning.
-	at := max(t.position(end)-total, t.placed)
+	at := max(t.position(s.start), t.placed)
 	from, used := int64(0), false
 	for _, b := range t.breaks {
 		to := min(b.after, int64(len(s.audio)))

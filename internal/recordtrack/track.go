@@ -3,8 +3,8 @@
 //
 // The input arrives as it is spoken, so it is placed by its own length, and by the clock only where it begins, after it
 // has been absent, and when it comes faster than time. What the agent says is captured before it is heard, and may never
-// be; so a segment is kept until it has finished, and then placed so that it ends when it did, cut to what was played,
-// with silence where it was paused. Until a segment has finished the input waits for it too, [Hold] at the most.
+// be; so a segment is kept until it has finished, and then placed where it started, cut to what was played, with silence
+// where it was paused or its audio came too slowly. Until then the input waits for it too, [Hold] at the most.
 package recordtrack
 
 import (
@@ -31,6 +31,8 @@ const (
 	// backlog is how much input a source may keep for a reader that is late. While nothing comes it is not known
 	// whether there is any.
 	backlog = time.Second
+	// starvation is how late the agent's audio may come and still be taken to have been played without a gap.
+	starvation = 50 * time.Millisecond
 	// blockSamples is how much of each channel Next returns at most.
 	blockSamples = 4800
 	// keptSamples is how large a buffer may be that is kept for use again: 10 s.
@@ -52,6 +54,8 @@ type Track struct {
 	hearing bool    // input comes
 	heard   time.Duration
 	length  time.Duration // of the last frame
+	given   time.Duration // of all frames since there was no input
+	got     int64         // their samples
 	gap     int64         // where input was missing last
 	padded  int64
 
@@ -70,19 +74,22 @@ type Track struct {
 	free     []int16 // a buffer to use again
 }
 
-// Input adds audio of the user that was heard from at-length to at. It may have more or less samples than that, as a
-// resampler gives them.
+// Input adds audio of the user that was heard from at-length to at. What a resampler holds back of it, or gave up of what
+// was before, makes it fewer or more samples than that.
 func (t *Track) Input(at, length time.Duration, samples []int16) {
 	switch from := at - length; {
 	case !t.hearing:
 		t.fill(from)
 		t.hearing = true
+		t.given, t.got = 0, 0
 	case from-t.heard > jitter:
 		t.gap = t.inputEnd()
 	}
 	t.heard, t.length = at, length
+	t.given += length
+	t.got += int64(len(samples))
 	t.in = append(t.in, samples...)
-	if early := t.inputEnd() - t.position(at); early > Samples(jitter) {
+	if early := -t.missing(at); early > Samples(jitter) {
 		t.ahead += early
 	}
 	if int64(len(t.in)-t.read) > Samples(Hold+Interval) {
@@ -182,9 +189,18 @@ func (t *Track) position(at time.Duration) int64 { return Samples(at) + t.ahead 
 // inputEnd returns the position after the last input.
 func (t *Track) inputEnd() int64 { return t.written + int64(len(t.in)-t.read) }
 
+// missing returns how many samples of the input there should be more at a time.
+func (t *Track) missing(at time.Duration) int64 {
+	missing := t.position(at) - t.inputEnd()
+	if t.hearing {
+		missing -= Samples(t.given) - t.got // held back
+	}
+	return missing
+}
+
 // fill puts in silence for input that is missing up to a time.
 func (t *Track) fill(at time.Duration) {
-	missing, where := t.position(at)-t.inputEnd(), t.inputEnd()
+	missing, where := t.missing(at), t.inputEnd()
 	if t.hearing {
 		switch {
 		case at-t.heard > jitter: // it may be late and come at once
@@ -192,7 +208,7 @@ func (t *Track) fill(at time.Duration) {
 		case missing <= Samples(jitter):
 			return
 		default:
-			where = t.gap
+			missing, where = t.missing(t.heard), t.gap
 		}
 		t.padded += max(missing, 0)
 	}

@@ -90,34 +90,34 @@ func TestPausesBecomeSilence(t *testing.T) {
 		wantRights string
 	}{
 		{"a pause before the segment", func(p *tape) {
-			p.Capture(1, tone(20*ms, 1))
+			p.Capture(1, 0, tone(20*ms, 1))
 			p.Pause(9000 * ms)
 			p.Resume(9500 * ms)
 			p.Started(1, 10000*ms)
 			p.finish(1, 10020*ms, 20*ms)
 		}, 10020 * ms, 960, 10000 * ms, "1:10000+20"},
 		{"a pause that ends within the segment", func(p *tape) {
-			p.Capture(1, tone(20*ms, 1))
+			p.Capture(1, 0, tone(20*ms, 1))
 			p.Pause(10000 * ms)
 			p.Started(1, 10500*ms)
 			p.Resume(10700 * ms)
 			p.finish(1, 10720*ms, 20*ms)
 		}, 10720 * ms, 10_560, 10500 * ms, "1:10700+20"},
 		{"interrupted while paused", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.Started(1, 10000*ms)
 			p.Pause(10050 * ms)
 			p.finish(1, 10200*ms, 50*ms)
 		}, 10200 * ms, 9_600, 10000 * ms, "1:10000+50"},
 		{"a pause in the middle", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.Started(1, 10000*ms)
 			p.Pause(10050 * ms)
 			p.Resume(10080 * ms)
 			p.finish(1, 10130*ms, 100*ms)
 		}, 10130 * ms, 6_240, 10000 * ms, "1:10000+50 1:10080+50"},
 		{"two pauses, and interrupted in the second", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.Started(1, 10000*ms)
 			p.Pause(10010 * ms)
 			p.Resume(10020 * ms)
@@ -125,20 +125,20 @@ func TestPausesBecomeSilence(t *testing.T) {
 			p.finish(1, 10100*ms, 30*ms)
 		}, 10100 * ms, 4_800, 10000 * ms, "1:10000+10 1:10020+20"},
 		{"more reported than was played when the pause began", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.Started(1, 10000*ms)
 			p.Pause(10030 * ms)
 			p.finish(1, 10100*ms, 40*ms)
 		}, 10100 * ms, 4_800, 10000 * ms, "1:10000+30"},
 		{"a frame played to its end after the pause began", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.Started(1, 10000*ms)
 			p.Pause(10030 * ms)
 			p.Resume(10080 * ms)
 			p.finish(1, 10140*ms, 100*ms) // the output paused for 40 ms of 50
 		}, 10140 * ms, 6_720, 10000 * ms, "1:10000+30 1:10070+70"},
 		{"paused twice and resumed twice over", func(p *tape) {
-			p.Capture(1, tone(40*ms, 1))
+			p.Capture(1, 0, tone(40*ms, 1))
 			p.Started(1, 10000*ms)
 			p.Pause(10020 * ms)
 			p.Pause(10030 * ms)
@@ -147,9 +147,9 @@ func TestPausesBecomeSilence(t *testing.T) {
 			p.finish(1, 10060*ms, 40*ms)
 		}, 10060 * ms, 2_880, 10000 * ms, "1:10000+20 1:10040+20"},
 		{"a pause across two segments", func(p *tape) {
-			p.Capture(1, tone(20*ms, 1))
+			p.Capture(1, 0, tone(20*ms, 1))
 			p.Started(1, 9980*ms)
-			p.Capture(2, tone(20*ms, 2))
+			p.Capture(2, 0, tone(20*ms, 2))
 			p.finish(1, 10000*ms, 20*ms)
 			p.Pause(10000 * ms)
 			p.Resume(10100 * ms)
@@ -177,91 +177,121 @@ func TestRightChannel(t *testing.T) {
 		want string
 	}{
 		{"a segment where it was played", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.Started(1, 300*ms)
 			p.finish(1, 400*ms, 100*ms)
 		}, "1:300+100"},
 		{"cut to what was played", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.Started(1, 300*ms)
 			p.finish(1, 370*ms, 70*ms)
 		}, "1:300+70"},
 		{"not more than the time it took", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.Started(1, 300*ms)
 			p.finish(1, 350*ms, 100*ms)
 		}, "1:300+50"},
 		{"nothing at all", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.finish(1, 350*ms, 0)
 		}, ""},
 		{"nothing, though a position below zero was reported", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.Started(1, 300*ms)
 			p.finish(1, 350*ms, -20*ms)
 		}, ""},
 		{"an end without a start", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.finish(1, 400*ms, 100*ms)
 		}, "1:300+100"},
-		{"audio that came too slowly ends when it ended", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+		{"an end that comes late", func(p *tape) {
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.Started(1, 300*ms)
 			p.finish(1, 450*ms, 100*ms)
-		}, "1:350+100"},
-		{"segments without a gap", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+		}, "1:300+100"},
+		{"audio that came too slowly", func(p *tape) {
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.Started(1, 300*ms)
-			p.Capture(2, tone(50*ms, 2))
+			p.Capture(1, 440*ms, tone(100*ms, 2)) // not late enough
+			p.Capture(1, 700*ms, tone(100*ms, 3))
+			p.Capture(1, 700*ms, tone(100*ms, 4))
+			p.finish(1, 900*ms, 400*ms)
+		}, "1:300+100 2:400+100 3:700+100 4:800+100"},
+		{"audio that came too slowly, before, in and after pauses", func(p *tape) {
+			p.Capture(1, 0, tone(50*ms, 1))
+			p.Started(1, 100*ms)
+			p.Pause(120 * ms)
+			p.Resume(140 * ms)
+			p.Capture(1, 240*ms, tone(50*ms, 2)) // 70 ms late
+			p.Pause(260 * ms)
+			p.Capture(1, 400*ms, tone(50*ms, 3)) // in time
+			p.Resume(420 * ms)
+			p.Pause(600 * ms)
+			p.Resume(620 * ms)
+			p.Pause(690 * ms)
+			p.Capture(1, 700*ms, tone(50*ms, 4))
+			p.Resume(720 * ms)
+			p.Capture(1, 740*ms, tone(50*ms, 5))
+			p.finish(1, 820*ms, 250*ms)
+		}, "1:100+20 1:140+30 2:240+20 2:420+30 3:450+50 4:720+50 5:770+50"},
+		{"a segment cleared long after its audio ran out", func(p *tape) {
+			p.Capture(1, 0, tone(100*ms, 1))
+			p.Started(1, 300*ms)
+			p.finish(1, 900*ms, 100*ms)
+		}, "1:300+100"},
+		{"segments without a gap", func(p *tape) {
+			p.Capture(1, 0, tone(100*ms, 1))
+			p.Started(1, 300*ms)
+			p.Capture(2, 0, tone(50*ms, 2))
 			p.finish(1, 400*ms, 100*ms)
 			p.Started(2, 400*ms)
 			p.finish(2, 450*ms, 50*ms)
 		}, "1:300+100 2:400+50"},
 		{"two cleared at once", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.Started(1, 300*ms)
-			p.Capture(2, tone(50*ms, 2))
+			p.Capture(2, 0, tone(50*ms, 2))
 			p.finish(1, 340*ms, 40*ms)
 			p.finish(2, 340*ms, 0)
 		}, "1:300+40"},
 		{"a segment finishes once", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.Started(1, 300*ms)
 			p.finish(1, 340*ms, 40*ms)
 			p.finish(1, 400*ms, 100*ms)
 		}, "1:300+40"},
 		{"what comes after the end was not played", func(p *tape) {
-			p.Capture(1, tone(40*ms, 1))
+			p.Capture(1, 0, tone(40*ms, 1))
 			p.Started(1, 300*ms)
 			p.finish(1, 340*ms, 40*ms)
-			p.Capture(1, tone(40*ms, 3))
-			p.Capture(2, tone(40*ms, 2))
+			p.Capture(1, 0, tone(40*ms, 3))
+			p.Capture(2, 0, tone(40*ms, 2))
 			p.Started(2, 500*ms)
 			p.finish(2, 540*ms, 40*ms)
 		}, "1:300+40 2:500+40"},
 		{"a new use of the output", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.Reset(300 * ms)
-			p.Capture(1, tone(40*ms, 2))
+			p.Capture(1, 0, tone(40*ms, 2))
 			p.Started(1, 500*ms)
 			p.finish(1, 540*ms, 40*ms)
 		}, "2:500+40"},
 		{"a segment that began before the last one ended", func(p *tape) {
-			p.Capture(1, tone(100*ms, 1))
+			p.Capture(1, 0, tone(100*ms, 1))
 			p.Started(1, 300*ms)
 			p.finish(1, 400*ms, 100*ms)
-			p.Capture(2, tone(100*ms, 2))
+			p.Capture(2, 0, tone(100*ms, 2))
 			p.Started(2, 350*ms)
 			p.finish(2, 450*ms, 100*ms)
 		}, "1:300+100 2:400+50"},
 		{"a segment that goes on at the close", func(p *tape) {
-			p.Capture(1, tone(1000*ms, 1))
+			p.Capture(1, 0, tone(1000*ms, 1))
 			p.Started(1, 300*ms)
 			p.Pause(500 * ms)
 			p.Resume(600 * ms)
 		}, "1:300+200 1:600+400"},
 		{"a segment that waits at the close", func(p *tape) {
-			p.Capture(1, tone(1000*ms, 1))
+			p.Capture(1, 0, tone(1000*ms, 1))
 		}, ""},
 	}
 	for _, tt := range tests {
@@ -289,7 +319,7 @@ func TestLeftChannel(t *testing.T) {
 			p.hear(1210*ms, 5000*ms, 1)
 		}, "1:1210+3790", 0},
 		{"the user who comes after the agent has spoken", func(p *tape) {
-			p.Capture(1, tone(500*ms, 7))
+			p.Capture(1, 0, tone(500*ms, 7))
 			p.Started(1, 100*ms)
 			p.finish(1, 600*ms, 500*ms)
 			p.hear(1000*ms, 5000*ms, 1)
@@ -336,10 +366,10 @@ func TestLeftChannel(t *testing.T) {
 		}, "1:0+5000", 0},
 		{"a slow clock", func(p *tape) {
 			for i := range time.Duration(100) {
-				p.Input((i+1)*50*ms, 50*ms, tone(45*ms, 1))
+				p.Input((i+1)*50*ms, 45*ms, tone(45*ms, 1))
 			}
 			p.tick(5000 * ms)
-		}, "1:500+4500", 500 * ms},
+		}, "1:500+4500", 495 * ms},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -370,7 +400,7 @@ func TestInputFasterThanTime(t *testing.T) {
 	}
 	p.tick(20 * ms)
 	require.Equal(t, "1:0+9980", runs(p.left))
-	p.Capture(1, tone(100*ms, 2))
+	p.Capture(1, 0, tone(100*ms, 2))
 	p.Started(1, 120*ms)
 	p.hear(20*ms, 320*ms, 3)
 	p.finish(1, 220*ms, 100*ms)
@@ -392,7 +422,7 @@ func TestWhenItIsWritten(t *testing.T) {
 	written(0)
 	p.tick(2510 * ms)
 	written(2500 * ms)
-	p.Capture(1, tone(4000*ms, 2))
+	p.Capture(1, 0, tone(4000*ms, 2))
 	p.Started(1, 2600*ms)
 	p.hear(2500*ms, 5000*ms, 1)
 	p.tick(5000 * ms)
@@ -407,7 +437,7 @@ func TestWhenItIsWritten(t *testing.T) {
 	written(8980 * ms) // a second, and the frame that may be under way
 	p.close(11000 * ms)
 	written(11000 * ms)
-	require.Equal(t, "2:2610+4000", runs(p.right))
+	require.Equal(t, "2:2600+4000", runs(p.right))
 	require.Equal(t, 3280*ms, p.Padded())
 }
 
@@ -415,9 +445,9 @@ func TestWhenItIsWritten(t *testing.T) {
 func TestLongSegment(t *testing.T) {
 	p := newTape()
 	const length = 100 * time.Second
-	p.Capture(1, nil)
+	p.Capture(1, 0, nil)
 	for at := time.Duration(0); at < length; at += 20 * ms {
-		p.Capture(1, tone(20*ms, int16(2+at/time.Second%2)))
+		p.Capture(1, at, tone(20*ms, int16(2+at/time.Second%2)))
 		if at == 0 {
 			p.Started(1, 0)
 		}
@@ -434,7 +464,7 @@ func TestLongSegment(t *testing.T) {
 		require.LessOrEqual(t, int64(len(p.in)), Samples(Hold+Interval+time.Second))
 		require.LessOrEqual(t, p.captured, Samples(Hold+Interval+2*time.Second))
 	}
-	p.Capture(1, tone(5*time.Second, 9)) // held by the output and not heard
+	p.Capture(1, 0, tone(5*time.Second, 9)) // held by the output and not heard
 	p.finish(1, length, length-time.Second)
 	p.close(length)
 	var want []string
@@ -459,13 +489,13 @@ func TestLongSegment(t *testing.T) {
 func TestTooMuchCaptured(t *testing.T) {
 	p := newTape()
 	for range 130 {
-		p.Capture(1, tone(time.Second, 1))
+		p.Capture(1, 0, tone(time.Second, 1))
 	}
 	require.Equal(t, 10*time.Second, p.Lost())
 	p.Started(1, 0)
 	p.finish(1, 130*time.Second, 130*time.Second)
 	require.Equal(t, "1:0+120000", runs(p.right))
-	p.Capture(2, tone(time.Second, 2))
+	p.Capture(2, 0, tone(time.Second, 2))
 	p.Started(2, 130*time.Second)
 	p.finish(2, 131*time.Second, time.Second)
 	require.Equal(t, "1:0+120000 2:130000+1000", runs(p.right))
@@ -474,7 +504,7 @@ func TestTooMuchCaptured(t *testing.T) {
 // Many pauses are joined, and their sum stays.
 func TestManyPauses(t *testing.T) {
 	p := newTape()
-	p.Capture(1, tone(2000*ms, 1))
+	p.Capture(1, 0, tone(2000*ms, 1))
 	p.Started(1, 0)
 	for i := range time.Duration(400) {
 		p.Pause(i*2*ms + ms)
@@ -509,7 +539,7 @@ func TestFramesDoNotAllocate(t *testing.T) {
 		for range 50 {
 			at += 20 * ms
 			p.Input(at, 20*ms, frame)
-			p.Capture(number, frame)
+			p.Capture(number, at, frame)
 		}
 		p.Finished(number, at, time.Second)
 		p.Tick(at)
