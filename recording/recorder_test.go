@@ -111,11 +111,11 @@ func TestRecording(t *testing.T) {
 			c.io.AudioOutput.Detach()
 			c.say(2000, 500*ms) // dropped
 		}, 3000 * ms, "", "1000:0+200 1500:1000+500"},
-		{"a segment of a minute", nil, speaker, func(c *call) {
-			c.say(1000, 50_000*ms)
-			c.say(1500, 10_000*ms)
+		{"a segment of which a part is written before its end", nil, speaker, func(c *call) {
+			c.say(1000, 32_000*ms)
+			c.say(1500, 2000*ms)
 			c.io.AudioOutput.Flush()
-		}, 61_000 * ms, "", "1000:0+50000 1500:50000+10000"},
+		}, 34_500 * ms, "", "1000:0+32000 1500:32000+2000"},
 		{"a wave file as the output, which plays in frames of 20 ms", []part{{500, 2000 * ms}}, func() agents.AudioOutput { return nil }, func(c *call) {
 			c.at(500 * ms)
 			c.ended.Go(func() {
@@ -261,19 +261,19 @@ func TestCloseWaitsForPlayback(t *testing.T) {
 // The file is the same, byte for byte, however the audio is cut into frames, and in one channel as in two.
 func TestFramesOfAnyLength(t *testing.T) {
 	var want []byte
-	for _, rate := range []int{8000, 24_000, 44_100, 48_000} {
+	for _, rate := range []int{8000, 44_100, 48_000} {
 		for _, channels := range []int{1, 2} {
-			for _, each := range []time.Duration{20 * ms, 7 * ms, 100 * ms, 300 * time.Microsecond} {
+			for _, each := range []time.Duration{20 * ms, 7 * ms, 500 * time.Microsecond} {
 				t.Run(fmt.Sprintf("%d Hz, %d channels, frames of %v", rate, channels, each), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						c := newCall(t, nil, speaker(), nil, Options{})
-						c.sayFrames(sine(1000, 600*ms, rate, channels), each)
+						c.sayFrames(sine(1000, 300*ms, rate, channels), each)
 						c.io.AudioOutput.Flush()
-						c.at(1000 * ms)
+						c.at(400 * ms)
 						require.NoError(t, c.close())
 						_, right, length := c.hear()
-						require.Equal(t, "1000:0+600", right)
-						require.Equal(t, 1000*ms, length)
+						require.Equal(t, "1000:0+300", right)
+						require.Equal(t, 400*ms, length)
 						if channels == 1 && each == 20*ms {
 							want = c.file.bytes()
 						}

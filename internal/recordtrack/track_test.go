@@ -522,8 +522,9 @@ func TestManyPauses(t *testing.T) {
 
 func TestSamplesAndDuration(t *testing.T) {
 	for n := range int64(100_000) {
-		require.Equal(t, n, Samples(Duration(n)))
-		require.Equal(t, -n, Samples(-Duration(n)))
+		if Samples(Duration(n)) != n || Samples(-Duration(n)) != -n {
+			t.Fatalf("%d samples play in %v", n, Duration(n))
+		}
 	}
 	require.EqualValues(t, 1, Samples(11*time.Microsecond))
 	require.EqualValues(t, 0, Samples(10*time.Microsecond))
