@@ -15,6 +15,12 @@ import (
 	"github.com/parley-voice/agents/audiofile"
 )
 
+// at waits until a time after the start and lets what is due then happen first.
+func (c *call) at(after time.Duration) {
+	time.Sleep(time.Until(c.start.Add(after)))
+	synctest.Wait()
+}
+
 // What a file of a call has on each channel, and when. The user makes tones of 500 Hz and the agent all others.
 func TestRecording(t *testing.T) {
 	tests := []struct {

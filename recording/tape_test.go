@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -234,12 +233,6 @@ func (c *call) sayFrames(f agents.AudioFrame, each time.Duration) {
 	for at := time.Duration(0); at < f.Duration(); at += each {
 		require.NoError(c.t, c.io.AudioOutput.CaptureFrame(context.Background(), f.Slice(at, at+each)))
 	}
-}
-
-// at waits until a time after the start and lets what is due then happen first.
-func (c *call) at(after time.Duration) {
-	time.Sleep(time.Until(c.start.Add(after)))
-	synctest.Wait()
 }
 
 // close ends the call and the recording.

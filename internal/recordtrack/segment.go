@@ -70,12 +70,12 @@ func (t *Track) starve(s *segment, at time.Duration) {
 	if at-from <= starvation {
 		return
 	}
-	// Pauses in that time are a part of it, and of the last one maybe only the beginning is.
-	to := at
-	if i < len(t.pauses) {
-		to = max(to, t.pauses[len(t.pauses)-1].to)
+	// Pauses that began in that time are a part of it.
+	to, j := at, i
+	for ; j < len(t.pauses) && t.pauses[j].from <= at; j++ {
+		to = max(to, t.pauses[j].to)
 	}
-	t.pauses = append(t.pauses[:i], pause{from, to})
+	t.pauses = slices.Replace(t.pauses, i, j, pause{from, to})
 	t.join()
 }
 

@@ -234,6 +234,16 @@ func TestRightChannel(t *testing.T) {
 			p.Capture(1, 740*ms, tone(50*ms, 5))
 			p.finish(1, 820*ms, 250*ms)
 		}, "1:100+20 1:140+30 2:240+20 2:420+30 3:450+50 4:720+50 5:770+50"},
+		{"a pause after audio that came too slowly, of which is heard later", func(p *tape) {
+			p.Capture(1, 0, tone(50*ms, 1))
+			p.Started(1, 100*ms)
+			p.Pause(300 * ms)
+			p.Resume(350 * ms)
+			p.Pause(420 * ms)
+			p.Resume(460 * ms)
+			p.Capture(1, 400*ms, tone(50*ms, 2))
+			p.finish(1, 490*ms, 100*ms)
+		}, "1:100+50 2:400+20 2:460+30"},
 		{"a segment cleared long after its audio ran out", func(p *tape) {
 			p.Capture(1, 0, tone(100*ms, 1))
 			p.Started(1, 300*ms)
