@@ -205,6 +205,16 @@ func (p *sttPump) finish() {
 	p.offer()
 }
 
+// setKeyterms changes what words to expect, in this stream if it can and in later ones.
+func (p *sttPump) setKeyterms(terms []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.o.opts.Keyterms = terms
+	if s, ok := p.stream.(KeytermSetter); ok {
+		_ = s.SetKeyterms(terms) // a stream that failed says so in Recv
+	}
+}
+
 // pushItem tells how the conversation goes on.
 func (p *sttPump) pushItem(item ChatItem) {
 	p.mu.Lock()
