@@ -1,0 +1,574 @@
+package agents_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/parley-voice/agents"
+	"github.com/parley-voice/agents/agenttest"
+)
+
+// A synthesised is what a synthesis gave, with times counted from its beginning.
+type synthesised struct {
+	audio    time.Duration
+	first    time.Duration   // when the first audio came
+	end      time.Duration   // when the last chunk, or the error, came
+	over     time.Duration   // when the iteration had ended
+	started  []time.Duration // of chunks that say so
+	words    string
+	usages   []agents.TTSUsage
+	err      error
+	retries  []int
+	reports  []agents.TTSReport
+	pulled   []string
+	textDone bool // the text's goroutine has returned
+}
+
+// synthesise hears a synthesis to its end. The pieces of text come so far apart.
+func synthesise(ctx context.Context, o agents.SynthesisOptions, pace time.Duration, pieces ...string) synthesised {
+	h, seq := newSynthesis(ctx, o, pace, pieces...)
+	h.hear(seq, nil)
+	return *h
+}
+
+// newSynthesis begins a synthesis whose text obeys ctx.
+func newSynthesis(ctx context.Context, o agents.SynthesisOptions, pace time.Duration, pieces ...string) (*synthesised, iter.Seq2[agents.TTSChunk, error]) {
+	h := &synthesised{}
+	var mu sync.Mutex
+	o.Retry = func(_ error, attempt int) {
+		mu.Lock()
+		defer mu.Unlock()
+		h.retries = append(h.retries, attempt)
+	}
+	o.Report = func(r agents.TTSReport) {
+		mu.Lock()
+		defer mu.Unlock()
+		h.reports = append(h.reports, r)
+	}
+	text := func(yield func(string) bool) {
+		defer func() { h.textDone = true }()
+		for _, piece := range pieces {
+			if pace > 0 && !sleep(ctx, pace) {
+				return
+			}
+			h.pulled = append(h.pulled, piece)
+			if !yield(piece) {
+				return
+			}
+		}
+	}
+	return h, agents.Synthesize(ctx, text, o)
+}
+
+// hear takes chunks until the end, or until each has had enough.
+func (h *synthesised) hear(seq iter.Seq2[agents.TTSChunk, error], each func(agents.TTSChunk) bool) {
+	begin := time.Now()
+	var samples int64
+	for chunk, err := range seq {
+		h.end = time.Since(begin)
+		if err != nil {
+			h.err = err
+			continue // nothing may follow
+		}
+		if h.err != nil {
+			panic("a chunk after the error")
+		}
+		if f := chunk.Frame; len(f.Samples) > 0 {
+			if samples == 0 {
+				h.first = h.end
+			}
+			samples += int64(f.Len())
+			h.audio = agents.SampleDuration(samples, f.SampleRate)
+		}
+		if !chunk.Started.IsZero() {
+			h.started = append(h.started, chunk.Started.Sub(begin))
+		}
+		for _, w := range chunk.Words {
+			h.words += w.Text
+		}
+		if chunk.Usage != nil {
+			h.usages = append(h.usages, *chunk.Usage)
+		}
+		if each != nil && !each(chunk) {
+			break
+		}
+	}
+	h.over = time.Since(begin)
+}
+
+const ms = time.Millisecond
+
+// T1: the audio of text that comes in tokens is there 0.2 s after the text is complete. T2 and T3: the time that the
+// model takes does not count as the time of the TTS.
+func TestSynthesisTimesTheVoiceAndNotTheModel(t *testing.T) {
+	for name, pace := range map[string]time.Duration{"at once": 0, "a quick model": 20 * ms, "a slow model": 500 * ms} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				tts := agenttest.NewTTS(t, agenttest.Spoken("I am fine.", 2*time.Second))
+				h := synthesise(t.Context(), agents.SynthesisOptions{TTS: tts}, pace, "I ", "am ", "fi", "ne.")
+				complete := 4 * pace
+				require.NoError(t, h.err)
+				require.Equal(t, 2*time.Second, h.audio)
+				require.Equal(t, complete+200*ms, h.first)
+				require.Equal(t, complete+200*ms, h.over)
+				require.Equal(t, []time.Duration{complete}, h.started)
+				require.Equal(t, []agents.TTSUsage{{Characters: 10}}, h.usages)
+				require.Equal(t, []agents.TTSReport{{
+					Model: tts.Model(), Provider: tts.Provider(), RequestID: "tts_1", Started: begin.Add(complete),
+					TTFB: 200 * ms, Duration: 200 * ms, Audio: 2 * time.Second, Characters: 10, Streamed: true,
+					Usage: agents.TTSUsage{Characters: 10},
+				}}, h.reports)
+				require.True(t, h.textDone)
+			})
+		})
+	}
+}
+
+// T9: the caller splits a reply into segments, each of which is spoken on its own.
+func TestSynthesisSpeaksOneSegment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tts := agenttest.NewTTS(t, agenttest.Spoken("Hello there.", time.Second), agenttest.Spoken("How are you?", 1500*ms))
+		o := agents.SynthesisOptions{TTS: tts}
+		require.Equal(t, time.Second, synthesise(t.Context(), o, 0, "Hello there. ").audio)
+		require.Equal(t, 1500*ms, synthesise(t.Context(), o, 0, "How are you?").audio)
+		require.Equal(t, 2, tts.Streams())
+	})
+}
+
+// A stream is replaced by another with the same text as long as it gave no audio; afterwards the segment ends with what
+// it has. The first retry comes after 0.1 s, the others after 2 s.
+func TestSynthesisRetries(t *testing.T) {
+	unavailable := agenttest.Refuse(agenttest.StatusError(503))
+	for _, c := range []struct {
+		name    string
+		conn    agents.ConnectOptions
+		faults  []agenttest.VoiceFault
+		audio   time.Duration
+		over    time.Duration
+		retries []int
+		reports int
+		err     any // an error for errors.Is, or a part of its text
+	}{
+		{name: "nothing wrong", audio: time.Second, over: 200 * ms, reports: 1},
+		{name: "refused once", faults: []agenttest.VoiceFault{unavailable}, audio: time.Second, over: 300 * ms, retries: []int{1}, reports: 1},
+		{name: "refused three times", faults: []agenttest.VoiceFault{unavailable, unavailable, unavailable},
+			audio: time.Second, over: 4300 * ms, retries: []int{1, 2, 3}, reports: 1},
+		{name: "refused too often", faults: []agenttest.VoiceFault{unavailable, unavailable, unavailable, unavailable},
+			over: 4100 * ms, retries: []int{1, 2, 3}, err: "failed after 4 attempts"},
+		{name: "no retries", conn: agents.ConnectOptions{MaxRetries: agents.None}, faults: []agenttest.VoiceFault{unavailable},
+			err: "Service Unavailable"},
+		{name: "other interval", conn: agents.ConnectOptions{RetryInterval: 500 * ms}, faults: []agenttest.VoiceFault{unavailable, unavailable},
+			audio: time.Second, over: 800 * ms, retries: []int{1, 2}, reports: 1},
+		{name: "not allowed", faults: []agenttest.VoiceFault{agenttest.Refuse(agenttest.StatusError(401))}, err: "Unauthorized"},
+		{name: "client closed", faults: []agenttest.VoiceFault{agenttest.Refuse(agenttest.StatusError(agents.StatusClientClosed))}},
+		{name: "stalled from the start", faults: []agenttest.VoiceFault{agenttest.StallAt(0)},
+			audio: time.Second, over: 10300 * ms, retries: []int{1}, reports: 2},
+		{name: "stalled in the middle", faults: []agenttest.VoiceFault{agenttest.StallAt(400 * ms)},
+			audio: 400 * ms, over: 10200 * ms, reports: 1, err: "no more audio for 10s after 400ms of it"},
+		{name: "stalled, as a timeout", conn: agents.ConnectOptions{Timeout: agents.Delay(time.Second)}, faults: []agenttest.VoiceFault{agenttest.StallAt(400 * ms)},
+			audio: 400 * ms, over: 1200 * ms, reports: 1, err: agents.ErrTimeout},
+		{name: "cut off at the start", faults: []agenttest.VoiceFault{agenttest.CutAt(0)},
+			audio: time.Second, over: 500 * ms, retries: []int{1}, reports: 2},
+		{name: "cut off in the middle", faults: []agenttest.VoiceFault{agenttest.CutAt(400 * ms)},
+			audio: 400 * ms, over: 200 * ms, reports: 1, err: agents.ErrConnection},
+		{name: "garbage at the start", faults: []agenttest.VoiceFault{agenttest.GarbageAt(0)},
+			audio: time.Second, over: 500 * ms, retries: []int{1}, reports: 2},
+		{name: "garbage in the middle", faults: []agenttest.VoiceFault{agenttest.GarbageAt(400 * ms)},
+			audio: 400 * ms, over: 200 * ms, reports: 1, err: agents.ErrAudioFormat},
+		{name: "late", faults: []agenttest.VoiceFault{agenttest.Late(9 * time.Second)}, audio: time.Second, over: 9200 * ms, reports: 1},
+		{name: "too late", faults: []agenttest.VoiceFault{agenttest.Late(11 * time.Second)},
+			audio: time.Second, over: 10300 * ms, retries: []int{1}, reports: 2},
+		{name: "late without a limit", conn: agents.ConnectOptions{Timeout: agents.Never}, faults: []agenttest.VoiceFault{agenttest.Late(time.Hour)},
+			audio: time.Second, over: time.Hour + 200*ms, reports: 1},
+		{name: "always too late", conn: agents.ConnectOptions{Timeout: agents.Delay(100 * ms), MaxRetries: 1}, // T104
+			over: 300 * ms, retries: []int{1}, reports: 2, err: agents.ErrTimeout},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tts := agenttest.NewTTS(t, agenttest.Spoken("Hello there.", time.Second))
+				tts.Faults(c.faults...)
+				h := synthesise(t.Context(), agents.SynthesisOptions{TTS: tts, Conn: c.conn}, 0, "Hello ", "there.")
+				switch want := c.err.(type) {
+				case nil:
+					require.NoError(t, h.err)
+				case error:
+					require.ErrorIs(t, h.err, want)
+				case string:
+					require.ErrorContains(t, h.err, want)
+				}
+				require.Equal(t, c.audio, h.audio)
+				require.Equal(t, c.over, h.over)
+				require.Equal(t, c.retries, h.retries)
+				require.Len(t, h.reports, c.reports)
+				for i, r := range h.reports {
+					failed := i < len(h.reports)-1 || c.err != nil
+					require.Equal(t, failed, r.Failed, i)
+					require.False(t, r.Cancelled)
+					require.Equal(t, 12, r.Characters)
+					if i < len(h.reports)-1 || c.audio == 0 {
+						require.Equal(t, time.Duration(-1), r.TTFB)
+					}
+				}
+				for _, text := range tts.Texts() {
+					require.Equal(t, "Hello there.", text)
+				}
+			})
+		})
+	}
+}
+
+// T103: the time that a failed attempt takes is part of the time to the first audio.
+func TestSynthesisCountsRetriesAsDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		tts := agenttest.NewTTS(t)
+		tts.Faults(agenttest.StallAt(0))
+		h := synthesise(t.Context(), agents.SynthesisOptions{TTS: tts, Conn: agents.ConnectOptions{Timeout: agents.Delay(time.Second)}}, 500*ms, "Hello.")
+		require.NoError(t, h.err)
+		require.Equal(t, []time.Duration{500 * ms}, h.started)
+		require.Equal(t, 1800*ms, h.first)
+		require.Len(t, h.reports, 2)
+		require.Equal(t, begin.Add(500*ms), h.reports[0].Started)
+		require.Equal(t, time.Second, h.reports[0].Duration)
+		require.Equal(t, begin.Add(1600*ms), h.reports[1].Started)
+		require.Equal(t, 200*ms, h.reports[1].TTFB)
+	})
+}
+
+// While the text is being made, the TTS owes nothing.
+func TestSynthesisWaitsForASlowModel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tts := agenttest.NewTTS(t)
+		h := synthesise(t.Context(), agents.SynthesisOptions{TTS: tts}, time.Minute, "Let ", "me ", "think.")
+		require.NoError(t, h.err)
+		require.Equal(t, 3*time.Minute+200*ms, h.first)
+		require.Equal(t, 1, tts.Streams())
+	})
+}
+
+func TestSynthesisOfBlankTextIsSilent(t *testing.T) {
+	for name, pieces := range map[string][]string{
+		"no text":           {},
+		"empty pieces":      {"", ""},
+		"white space":       {" ", "\n", "\t "},
+		"only a smile":      {"🙂"},
+		"only a horizontal": {"---\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tts := agenttest.NewTTS(t)
+				h := synthesise(t.Context(), agents.SynthesisOptions{TTS: tts, Transforms: agents.DefaultTextFilters()}, 10*ms, pieces...)
+				require.NoError(t, h.err)
+				require.Zero(t, h.audio)
+				require.Empty(t, h.reports)
+				require.Zero(t, tts.Streams())
+			})
+		})
+	}
+}
+
+// White space before and after text is part of it.
+func TestSynthesisKeepsWhiteSpace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tts := agenttest.NewTTS(t)
+		require.NoError(t, synthesise(t.Context(), agents.SynthesisOptions{TTS: tts}, 10*ms, " ", "\n", "Yes.", " ").err)
+		require.Equal(t, []string{" \nYes. "}, tts.Texts())
+	})
+}
+
+// T13: whether a TTS that promises words gives any is in the report.
+func TestSynthesisReportsWords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tts := agenttest.NewTTS(t)
+		tts.Words = true
+		h := synthesise(t.Context(), agents.SynthesisOptions{TTS: tts, Opts: agents.TTSOptions{Timing: true}}, 0, "How are you?")
+		require.Equal(t, "How are you?", h.words)
+		require.True(t, h.reports[0].Words)
+		h = synthesise(t.Context(), agents.SynthesisOptions{TTS: tts}, 0, "How are you?")
+		require.Empty(t, h.words)
+		require.False(t, h.reports[0].Words)
+	})
+}
+
+func TestSynthesisNeedsAVoice(t *testing.T) {
+	for name, tts := range map[string]agents.TTS{"none": nil, "none on purpose": agents.NoTTS} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				require.ErrorIs(t, synthesise(t.Context(), agents.SynthesisOptions{TTS: tts}, 0, "Hello.").err, agents.ErrNoTTS)
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		mute := &streamVoice{caps: &agents.TTSCapabilities{SampleRate: 24000, Channels: 1}}
+		require.ErrorContains(t, synthesise(t.Context(), agents.SynthesisOptions{TTS: mute}, 0, "Hello.").err, "not a Synthesizer")
+	})
+}
+
+// Once ctx is done nothing more is given but its cause, whatever the TTS still sends.
+func TestSynthesisIsInterrupted(t *testing.T) {
+	interrupted := errors.New("interrupted")
+	for _, c := range []struct {
+		name    string
+		at      time.Duration
+		audio   time.Duration
+		pulled  int
+		reports int
+	}{
+		{name: "before the text", at: 50 * ms},
+		{name: "within the text", at: 150 * ms, pulled: 1, reports: 1},
+		{name: "before the audio", at: 350 * ms, pulled: 2, reports: 1},
+		{name: "within the audio", at: 505 * ms, pulled: 2, audio: 110 * ms, reports: 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(c.at, func() { cancel(interrupted) })
+				tts := agenttest.NewTTS(t, agenttest.Spoken("Hello there.", time.Second))
+				h, seq := newSynthesis(ctx, agents.SynthesisOptions{TTS: tts}, 100*ms, "Hello ", "there.")
+				h.hear(seq, func(c agents.TTSChunk) bool {
+					sleep(t.Context(), c.Frame.Duration()) // as it is played
+					return true
+				})
+				require.ErrorIs(t, h.err, interrupted)
+				require.Equal(t, c.audio, h.audio)
+				require.Equal(t, max(c.at, 400*ms+c.audio), max(h.over, 400*ms+c.audio))
+				require.Len(t, h.pulled, c.pulled)
+				require.True(t, h.textDone)
+				require.Len(t, h.reports, c.reports)
+				for _, r := range h.reports {
+					require.True(t, r.Cancelled)
+					require.False(t, r.Failed)
+				}
+			})
+		})
+	}
+}
+
+func TestSynthesisWithAnEndedContextDoesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		tts := agenttest.NewTTS(t)
+		h := synthesise(ctx, agents.SynthesisOptions{TTS: tts}, 0, "Hello.")
+		require.ErrorIs(t, h.err, context.Canceled)
+		require.Empty(t, h.pulled)
+		require.Zero(t, tts.Streams())
+	})
+}
+
+// A consumer that stops ends the stream, and waits for the text as long as it likes.
+func TestSynthesisStopsWithItsConsumer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &streamVoice{run: func(s *voiceStream) error { // speaks while it is given text
+			for s.speak(time.Second) == nil {
+				if _, err := s.text(); err != nil {
+					return err
+				}
+			}
+			return nil
+		}}
+		h, seq := newSynthesis(t.Context(), agents.SynthesisOptions{TTS: v}, 300*ms, "One. ", "Two. ", "Three.")
+		h.hear(seq, func(agents.TTSChunk) bool { return false })
+		require.Equal(t, 300*ms, h.end)
+		require.Equal(t, 600*ms, h.over)
+		require.Equal(t, []string{"One. ", "Two. "}, h.pulled)
+		require.True(t, h.reports[0].Cancelled)
+		require.Equal(t, 1, v.closed())
+	})
+}
+
+// Text that goes on regardless of ctx is left to itself.
+func TestSynthesisIsNotHeldUpByItsText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		release := make(chan struct{})
+		var seq iter.Seq[string] = func(yield func(string) bool) {
+			<-release
+			if yield("late") {
+				panic("late text was taken")
+			}
+		}
+		h := &synthesised{}
+		h.hear(agents.Synthesize(ctx, seq, agents.SynthesisOptions{TTS: agenttest.NewTTS(t)}), nil)
+		require.ErrorIs(t, h.err, context.Canceled)
+		require.Equal(t, time.Second, h.end)
+		require.Equal(t, time.Second+agents.SynthesisGrace, h.over)
+		close(release)
+		synctest.Wait()
+	})
+}
+
+// A flood of audio waits for the consumer.
+func TestSynthesisTakesAudioAsItIsPlayed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &streamVoice{run: func(s *voiceStream) error {
+			_, err := s.text()
+			for err == nil {
+				err = s.speak(20 * ms)
+			}
+			return err
+		}}
+		h, seq := newSynthesis(t.Context(), agents.SynthesisOptions{TTS: v}, 0, "Hello.")
+		n := 0
+		h.hear(seq, func(c agents.TTSChunk) bool {
+			sleep(t.Context(), c.Frame.Duration())
+			n++
+			synctest.Wait()
+			require.LessOrEqual(t, v.given(), n+1)
+			return n < 500
+		})
+		require.Equal(t, 10*time.Second, h.over)
+		require.NoError(t, h.err)
+	})
+}
+
+// A TTS that does not stream makes its own attempts, and the session none of its own.
+func TestSynthesisAdaptsAVoiceOfWholeTexts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &wholeVoice{fail: 2}
+		h := synthesise(t.Context(), agents.SynthesisOptions{TTS: v}, 0, "This is the first sentence. ", "And this is another one.")
+		require.NoError(t, h.err)
+		require.Equal(t, 2*time.Second, h.audio)
+		require.Equal(t, 2100*ms, h.first)
+		require.Equal(t, "This is the first sentence. And this is another one.", h.words)
+		require.Empty(t, h.retries)
+		require.Len(t, h.reports, 1)
+		require.False(t, h.reports[0].Streamed)
+		require.Equal(t, "whole", h.reports[0].Provider)
+
+		v = &wholeVoice{fail: 100}
+		for _, tts := range []agents.TTS{v, adapter(t, v)} {
+			v.requests = 0
+			h = synthesise(t.Context(), agents.SynthesisOptions{TTS: tts}, 0, "Hello.")
+			require.ErrorContains(t, h.err, "failed after 4 attempts")
+			require.Equal(t, 4, v.requests)
+			require.True(t, h.reports[0].Failed)
+		}
+	})
+}
+
+func adapter(t *testing.T, v agents.TTS) agents.TTS {
+	a, err := agents.NewTTSAdapter(v, agents.TTSAdapterOptions{})
+	require.NoError(t, err)
+	return a
+}
+
+// T102: a fallback tries its members, as long as that takes.
+func TestSynthesisLeavesAFallbackItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bad, good := agenttest.NewTTS(t), agenttest.NewTTS(t, agenttest.Spoken("Hello.", 5*time.Second))
+		bad.Faults(agenttest.StallAt(0))
+		f, err := agents.NewFallbackTTS(agents.FallbackTTSOptions{TTSs: []agents.TTS{bad, good}, AttemptTimeout: 15 * time.Second})
+		require.NoError(t, err)
+		h := synthesise(t.Context(), agents.SynthesisOptions{TTS: f}, 0, "Hello.")
+		require.NoError(t, f.Close())
+		require.NoError(t, h.err)
+		require.Equal(t, 15200*ms, h.first)
+		require.Equal(t, 5*time.Second, h.audio)
+		require.Empty(t, h.retries)
+		require.Equal(t, []time.Duration{0}, h.started)
+
+		refused := agenttest.NewTTS(t)
+		refused.Faults(agenttest.Refuse(agenttest.StatusError(500)))
+		f, err = agents.NewFallbackTTS(agents.FallbackTTSOptions{TTSs: []agents.TTS{refused}, MaxRetriesPerTTS: agents.None})
+		require.NoError(t, err)
+		h = synthesise(t.Context(), agents.SynthesisOptions{TTS: f}, 0, "Hello.")
+		require.NoError(t, f.Close())
+		require.ErrorIs(t, h.err, agents.ErrConnection)
+		require.Empty(t, h.retries)
+	})
+}
+
+// The TTS is sent what the transforms make of the text, and each segment has fresh ones.
+func TestSynthesisTransformsText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tts := agenttest.NewTTS(t)
+		filters := append(agents.DefaultTextFilters(), agents.ReplaceText(map[string]string{"parley": "PAR-lay"}))
+		o := agents.SynthesisOptions{TTS: tts, Transforms: filters}
+		require.NoError(t, synthesise(t.Context(), o, 10*ms, "# **Par", "ley** 🙂is *he").err)
+		require.NoError(t, synthesise(t.Context(), o, 10*ms, "re", "* now").err)
+		require.Equal(t, []string{"PAR-lay is *he", "re* now"}, tts.Texts())
+	})
+}
+
+// Text that the TTS cannot take yet is offered again, all of it and in order.
+func TestSynthesisWaitsForABacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &streamVoice{limit: 10, run: func(s *voiceStream) error {
+			for range 3 {
+				sleep(s.ctx, 9*time.Second) // slow, but it goes on
+				if _, err := s.text(); err != nil {
+					return err
+				}
+			}
+			return s.speak(time.Second)
+		}}
+		h := synthesise(t.Context(), agents.SynthesisOptions{TTS: v}, 0, "One and ", "two and ", "three.")
+		require.NoError(t, h.err)
+		require.Equal(t, "One and two and three.", v.heard())
+		require.Equal(t, 27*time.Second, h.first)
+		require.Equal(t, 22, h.reports[0].Characters)
+	})
+}
+
+// A TTS that takes no text is given up like one that gives no audio.
+func TestSynthesisGivesUpABacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &streamVoice{limit: -1, run: (*voiceStream).hang}
+		h := synthesise(t.Context(), agents.SynthesisOptions{TTS: v, Conn: agents.ConnectOptions{MaxRetries: 1}}, time.Minute, "One.", "Two.")
+		require.ErrorIs(t, h.err, agents.ErrTimeout)
+		require.Equal(t, time.Minute+20100*ms, h.end)
+		require.Equal(t, []int{1}, h.retries)
+		require.Empty(t, h.reports)
+		require.Equal(t, 2, v.closed())
+	})
+}
+
+// A long text is not pulled far ahead, and a long piece is sent in several.
+func TestSynthesisBoundsTheText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		long := strings.Repeat("Größe ", 100_000)
+		v := &streamVoice{limit: 5000, run: func(s *voiceStream) error {
+			for {
+				switch _, err := s.text(); err {
+				case nil:
+				case io.EOF:
+					return s.speak(time.Second)
+				default:
+					return err
+				}
+			}
+		}}
+		h := synthesise(t.Context(), agents.SynthesisOptions{TTS: v}, 0, long)
+		require.ErrorIs(t, h.err, agents.ErrTimeout, "256 KiB and no audio")
+
+		v.run = func(s *voiceStream) error {
+			for {
+				switch _, err := s.text(); err {
+				case nil:
+					if err := s.speak(10 * ms); err != nil {
+						return err
+					}
+				default:
+					return err
+				}
+			}
+		}
+		v.reset()
+		h = synthesise(t.Context(), agents.SynthesisOptions{TTS: v}, 0, long, "The end.")
+		require.NoError(t, h.err)
+		require.Equal(t, long+"The end.", v.heard())
+		require.Equal(t, 600_008, h.reports[0].Characters)
+	})
+}
