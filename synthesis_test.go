@@ -300,6 +300,155 @@ func TestSynthesisReportsWords(t *testing.T) {
 	})
 }
 
+// What an attempt gave before its audio is not given if it failed, and comes with the first audio otherwise.
+func TestSynthesisKeepsWordsForTheirAudio(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &streamVoice{run: func(s *voiceStream) error {
+			text, err := s.allText()
+			words := []agents.TimedText{{Text: text}}
+			err = errors.Join(err, s.give(agents.TTSChunk{RequestID: "id"}), s.give(agents.TTSChunk{Words: words, Usage: &agents.TTSUsage{Characters: s.n}}))
+			if s.n == 1 {
+				return &agents.ProviderError{Provider: "fake", Op: "speak", Retryable: true}
+			}
+			chunk := audio(time.Second, 24000)
+			chunk.Words = []agents.TimedText{{Text: " Bye."}}
+			return errors.Join(err, s.give(chunk), s.give(agents.TTSChunk{Words: []agents.TimedText{{Text: " Now."}}}))
+		}}
+		h, seq := newSynthesis(t.Context(), agents.SynthesisOptions{TTS: v}, 0, "Hello.")
+		var chunks []string
+		h.hear(seq, func(c agents.TTSChunk) bool {
+			text := ""
+			for _, w := range c.Words {
+				text += w.Text
+			}
+			chunks = append(chunks, text)
+			return true
+		})
+		require.NoError(t, h.err)
+		require.Equal(t, []string{"Hello. Bye.", " Now."}, chunks)
+		require.Equal(t, []agents.TTSUsage{{Characters: 2}}, h.usages)
+		require.Len(t, h.reports, 2)
+		require.Equal(t, 1, h.reports[0].Usage.Characters, "what a failed attempt used is in its report")
+		require.Equal(t, "id", h.reports[1].RequestID)
+	})
+}
+
+// A stream has done its work when it ends after the text, with audio.
+func TestSynthesisJudgesTheEndOfAStream(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		run   func(s *voiceStream) error
+		audio time.Duration
+		err   string // "" for none
+		tries int
+	}{
+		{name: "before the text is complete", err: "failed after 2 attempts", tries: 2, run: func(s *voiceStream) error {
+			_, err := s.text()
+			return err
+		}},
+		{name: "before the text is complete, after audio", audio: time.Second, err: "ended before the text did", tries: 1, run: func(s *voiceStream) error {
+			_, err := s.text()
+			return errors.Join(err, s.speak(time.Second))
+		}},
+		{name: "without audio", err: "no audio for the text", tries: 2, run: func(s *voiceStream) error {
+			_, err := s.allText()
+			return err
+		}},
+		{name: "in another format", audio: time.Second, err: "48000 Hz in 1 channels instead of 24000 Hz", tries: 1, run: func(s *voiceStream) error {
+			_, err := s.allText()
+			return errors.Join(err, s.speak(time.Second), s.give(audio(time.Second, 48000)))
+		}},
+		{name: "by its own", audio: time.Second, tries: 1, run: func(s *voiceStream) error {
+			_, err := s.allText()
+			return errors.Join(err, s.speak(time.Second))
+		}},
+		{name: "because we closed it, says the provider", audio: time.Second, tries: 1, run: func(s *voiceStream) error {
+			_, err := s.allText()
+			return errors.Join(err, s.speak(time.Second), agenttest.StatusError(agents.StatusClientClosed))
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := &streamVoice{run: c.run}
+				h := synthesise(t.Context(), agents.SynthesisOptions{TTS: v, Conn: agents.ConnectOptions{MaxRetries: 1}}, 100*ms, "Hello ", "there.")
+				if c.err == "" {
+					require.NoError(t, h.err)
+				} else {
+					require.ErrorContains(t, h.err, c.err)
+				}
+				require.Equal(t, c.audio, h.audio)
+				require.Len(t, h.reports, c.tries)
+				require.Equal(t, c.tries, v.closed())
+			})
+		})
+	}
+}
+
+// A TTS that refuses text has failed. What it gave before is heard, and then the failure; if it does not come, the
+// refusal counts after the timeout.
+func TestSynthesisOfRefusedText(t *testing.T) {
+	refused := errors.New("refused")
+	refuse := func(_ *voiceStream, text string) error {
+		if text == "Two." {
+			return refused
+		}
+		return nil
+	}
+	for _, c := range []struct {
+		name  string
+		after func(s *voiceStream) error
+		over  time.Duration
+	}{
+		{name: "with the failure", after: func(*voiceStream) error { return refused }, over: 600 * ms},
+		{name: "without a failure", after: (*voiceStream).hang, over: 10600 * ms},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := &streamVoice{send: refuse, run: func(s *voiceStream) error {
+					_, err := s.text()
+					sleep(s.ctx, 500*ms)
+					return errors.Join(err, s.speak(time.Second), c.after(s))
+				}}
+				h := synthesise(t.Context(), agents.SynthesisOptions{TTS: v}, 100*ms, "One. ", "Two.")
+				require.ErrorIs(t, h.err, refused)
+				require.Equal(t, time.Second, h.audio)
+				require.Equal(t, c.over, h.over)
+				require.Equal(t, 5, h.reports[0].Characters)
+			})
+		})
+	}
+}
+
+// An interruption does not wait for the next attempt.
+func TestSynthesisIsInterruptedBetweenAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		tts := agenttest.NewTTS(t)
+		down := agenttest.Refuse(agenttest.StatusError(503))
+		tts.Faults(down, down)
+		h := synthesise(ctx, agents.SynthesisOptions{TTS: tts}, 0, "Hello.")
+		require.ErrorIs(t, h.err, context.DeadlineExceeded)
+		require.Equal(t, time.Second, h.over)
+		require.Equal(t, []int{1, 2}, h.retries)
+	})
+}
+
+// A connection that takes too long is an attempt that failed.
+func TestSynthesisTimesTheOpeningOfAStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &streamVoice{
+			open: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+			run:  (*voiceStream).hang,
+		}
+		h := synthesise(t.Context(), agents.SynthesisOptions{TTS: v, Conn: agents.ConnectOptions{MaxRetries: 1}}, time.Minute, "Hello ", "there.")
+		require.ErrorIs(t, h.err, agents.ErrTimeout)
+		require.Equal(t, time.Minute+20100*ms, h.end)
+		require.Equal(t, []int{1}, h.retries)
+		require.Empty(t, h.reports)
+	})
+}
+
 func TestSynthesisNeedsAVoice(t *testing.T) {
 	for name, tts := range map[string]agents.TTS{"none": nil, "none on purpose": agents.NoTTS} {
 		t.Run(name, func(t *testing.T) {
