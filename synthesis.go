@@ -8,8 +8,11 @@ import (
 	"time"
 )
 
-// synthesisGrace is how long a synthesis whose context is done waits for user code that goes on regardless.
-const synthesisGrace = 250 * time.Millisecond
+// How long user code is waited for that goes on although its context is done.
+const (
+	synthesisGrace = 250 * time.Millisecond // at the end of a synthesis
+	sendGrace      = 100 * time.Millisecond // at the end of a stream
+)
 
 // synthesisOptions say how a text is spoken.
 type synthesisOptions struct {
@@ -25,7 +28,7 @@ type synthesisOptions struct {
 	// retry, if not nil, is told of each failed attempt, counted from 1, that is followed by another.
 	retry func(err error, attempt int)
 	// report, if not nil, is called once for each stream that was sent text, when it has ended. Like retry it is called
-	// on any goroutine, and not any more once the iteration has ended.
+	// on any goroutine, not once the iteration has ended, and does not wait.
 	report func(TTSReport)
 }
 
@@ -51,9 +54,9 @@ func synthesize(ctx context.Context, text iter.Seq[string], o synthesisOptions) 
 			yield(TTSChunk{}, context.Cause(ctx))
 			return
 		}
-		s := &synthesis{opts: o, chunks: make(chan TTSChunk), open: map[*speechAttempt]struct{}{}}
+		s := &synthesis{opts: o, caller: ctx, chunks: make(chan TTSChunk), open: map[*speechAttempt]struct{}{}}
 		s.ctx, s.cancel = context.WithCancelCause(ctx)
-		defer s.end(ctx)
+		defer s.end()
 		text := filterText(text, o.transforms)
 		what := "TTSNode"
 		if o.node == nil {
@@ -67,8 +70,8 @@ func synthesize(ctx context.Context, text iter.Seq[string], o synthesisOptions) 
 			select {
 			case chunk, more := <-s.chunks:
 				switch {
-				case s.ctx.Err() != nil:
-					yield(TTSChunk{}, context.Cause(s.ctx))
+				case s.over():
+					yield(TTSChunk{}, s.cause())
 					return
 				case !more:
 					if s.err != nil {
@@ -79,7 +82,7 @@ func synthesize(ctx context.Context, text iter.Seq[string], o synthesisOptions) 
 					return
 				}
 			case <-s.ctx.Done():
-				yield(TTSChunk{}, context.Cause(s.ctx))
+				yield(TTSChunk{}, s.cause())
 				return
 			}
 		}
@@ -89,6 +92,7 @@ func synthesize(ctx context.Context, text iter.Seq[string], o synthesisOptions) 
 // A synthesis is the iteration of what [synthesize] returns.
 type synthesis struct {
 	opts   synthesisOptions
+	caller context.Context
 	ctx    context.Context // ends with the iteration, or when the text fails
 	cancel context.CancelCauseFunc
 	chunks chan TTSChunk // closed when all are produced
@@ -97,7 +101,21 @@ type synthesis struct {
 	mu      sync.Mutex // never held across a call
 	running int        // goroutines
 	idle    chan struct{}
+
+	reports sync.Mutex                  // held while one is made
 	open    map[*speechAttempt]struct{} // not reported yet; nil when nothing is reported any more
+}
+
+// over reports whether nothing more is to be given. The caller's context counts by itself: the text can end with it a
+// moment before ctx does, and is not complete then.
+func (s *synthesis) over() bool { return s.caller.Err() != nil || s.ctx.Err() != nil }
+
+// cause is why nothing more is to be given.
+func (s *synthesis) cause() error {
+	if s.caller.Err() != nil {
+		return context.Cause(s.caller)
+	}
+	return context.Cause(s.ctx)
 }
 
 // start runs fn on a goroutine that end waits for. Its error, or what became of it, goes to ended.
@@ -120,8 +138,8 @@ func (s *synthesis) start(what string, fn func() error, ended func(error)) {
 	}()
 }
 
-// end stops everything and waits for it. ctx is that of the caller.
-func (s *synthesis) end(ctx context.Context) {
+// end stops everything and waits for it.
+func (s *synthesis) end() {
 	s.cancel(nil)
 	s.mu.Lock()
 	if s.running == 0 {
@@ -135,46 +153,52 @@ func (s *synthesis) end(ctx context.Context) {
 	select {
 	case <-idle:
 		return
-	case <-ctx.Done():
+	case <-s.caller.Done():
 	}
-	grace := time.NewTimer(synthesisGrace)
-	defer grace.Stop()
-	select {
-	case <-idle:
-	case <-grace.C:
+	if !awaitGrace(idle, synthesisGrace) {
 		s.abandon()
 	}
 }
 
-// abandon reports the streams that did not end in time.
-func (s *synthesis) abandon() {
-	s.mu.Lock()
-	open := s.open
-	s.open = nil
-	s.mu.Unlock()
-	for a := range open {
-		s.tell(a, ttsCancelled)
+// awaitGrace waits for something that was told to end, and reports whether it has.
+func awaitGrace(done <-chan struct{}, limit time.Duration) bool {
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-done:
+		return true
+	case <-t.C:
+		return false
 	}
 }
 
 // opened records that a stream is being sent text.
 func (s *synthesis) opened(a *speechAttempt) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.reports.Lock()
+	defer s.reports.Unlock()
 	if s.open != nil {
 		s.open[a] = struct{}{}
 	}
 }
 
-// ended reports a stream that was sent text, once.
+// ended reports a stream that was sent text, unless the synthesis is over.
 func (s *synthesis) ended(a *speechAttempt, how ttsEnd) {
-	s.mu.Lock()
-	_, open := s.open[a]
-	delete(s.open, a)
-	s.mu.Unlock()
-	if open {
+	s.reports.Lock()
+	defer s.reports.Unlock()
+	if _, open := s.open[a]; open {
+		delete(s.open, a)
 		s.tell(a, how)
 	}
+}
+
+// abandon reports the streams that did not end in time.
+func (s *synthesis) abandon() {
+	s.reports.Lock()
+	defer s.reports.Unlock()
+	for a := range s.open {
+		s.tell(a, ttsCancelled)
+	}
+	s.open = nil
 }
 
 func (s *synthesis) tell(a *speechAttempt, how ttsEnd) {

@@ -263,6 +263,14 @@ func TestSynthesisWithANodeIsInterrupted(t *testing.T) {
 			over: time.Second + agents.SynthesisGrace,
 		},
 		{
+			name: "a TTS that does not take text",
+			tts: &streamVoice{
+				send: func(s *voiceStream, _ string) error { release(s.ctx); return nil },
+				run:  (*voiceStream).hang,
+			},
+			over: time.Second + agents.SynthesisGrace,
+		},
+		{
 			name: "a TTS that does not open a stream",
 			tts: &streamVoice{
 				open: func(ctx context.Context) error { release(ctx); return nil },
@@ -284,7 +292,7 @@ func TestSynthesisWithANodeIsInterrupted(t *testing.T) {
 				require.Equal(t, time.Second, h.end)
 				require.Equal(t, c.over, h.over)
 				for _, r := range h.reports {
-					require.True(t, r.Cancelled)
+					require.True(t, r.Cancelled, r)
 				}
 				reports := len(h.reports)
 				sleep(t.Context(), 2*time.Minute)

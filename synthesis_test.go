@@ -519,12 +519,13 @@ func TestSynthesisWithAnEndedContextDoesNothing(t *testing.T) {
 func TestSynthesisStopsWithItsConsumer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &streamVoice{run: func(s *voiceStream) error { // speaks while it is given text
-			for s.speak(time.Second) == nil {
-				if _, err := s.text(); err != nil {
-					return err
+			_, err := s.text()
+			for err == nil {
+				if err = s.speak(time.Second); err == nil {
+					_, err = s.text()
 				}
 			}
-			return nil
+			return err
 		}}
 		h, seq := newSynthesis(t.Context(), agents.SynthesisOptions{TTS: v}, 300*ms, "One. ", "Two. ", "Three.")
 		h.hear(seq, func(agents.TTSChunk) bool { return false })

@@ -58,14 +58,14 @@ func (s *synthesis) speak(ctx context.Context, text iter.Seq[string], give func(
 		}
 	})
 	if !sp.awaitText() {
-		return context.Cause(ctx) // nil if the text is blank
+		return context.Cause(ctx) // none if the text is blank
 	}
 	for attempt := 1; ; attempt++ {
 		err := sp.try(give)
 		switch {
-		case sp.stopped || err == nil && ctx.Err() == nil:
+		case sp.stopped || err == nil && !sp.over():
 			return nil
-		case ctx.Err() != nil:
+		case sp.over():
 			return context.Cause(ctx)
 		case isClientClosed(err):
 			return nil
@@ -82,6 +82,9 @@ func (s *synthesis) speak(ctx context.Context, text iter.Seq[string], give func(
 		}
 	}
 }
+
+// over reports whether nobody waits for the speech any more.
+func (sp *ttsSpeech) over() bool { return sp.ctx.Err() != nil || sp.synthesis.over() }
 
 // chooseTTS finds out what to speak with, and how often.
 func (sp *ttsSpeech) chooseTTS() error {
@@ -124,6 +127,9 @@ func (sp *ttsSpeech) pull(text iter.Seq[string]) {
 		if piece != "" && !sp.add(piece) {
 			return
 		}
+	}
+	if sp.over() {
+		return
 	}
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
@@ -189,7 +195,6 @@ func (sp *ttsSpeech) piece(ctx context.Context, n int) (piece string, ok bool) {
 		case <-ctx.Done():
 		}
 	}
-	notify(sp.more) // which was perhaps meant for the next attempt
 	return "", false
 }
 
@@ -216,7 +221,10 @@ func (sp *ttsSpeech) try(give func(TTSChunk) bool) (err error) {
 		return a.failure(ctx, err)
 	}
 	how := ttsCancelled // also when a panic of the node passes through here
+	fed := make(chan struct{})
 	defer func() {
+		cancel(nil)
+		awaitGrace(fed, sendGrace)
 		a.keepStart()
 		sp.synthesis.ended(a, how)
 		if failed, ok := guard("TTS", stream.Close).(*PanicError); ok && err == nil {
@@ -228,6 +236,7 @@ func (sp *ttsSpeech) try(give func(TTSChunk) bool) (err error) {
 		if err != nil {
 			cancel(err)
 		}
+		close(fed)
 	})
 	for {
 		chunk, err := a.recv(stream)
@@ -242,7 +251,7 @@ func (sp *ttsSpeech) try(give func(TTSChunk) bool) (err error) {
 			err = a.failure(ctx, err)
 		}
 		if err != nil {
-			if sp.ctx.Err() == nil && !isClientClosed(err) {
+			if !sp.over() && !isClientClosed(err) {
 				how = ttsFailed
 			}
 			return err
