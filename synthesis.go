@@ -44,7 +44,7 @@ type synthesisOptions struct {
 // of a sentence. A TTS that does not stream is given one sentence after another by a [TTSAdapter] with the same conn; it
 // makes its own attempts, as does a [FallbackTTS], and both keep their own time.
 //
-// The text is pulled on a goroutine of its own, at most 256 KiB ahead of the TTS. The iteration ends when it has waited
+// The text is pulled on a goroutine of its own, at most some 256 KiB ahead of the TTS. The iteration ends when it has waited
 // for that and all other goroutines: soon after ctx is done, when user code that goes on regardless is left to itself.
 // Without the end of ctx, after a failure or when the consumer stops, it waits for the text to give its next piece or
 // to end; so a consumer that has had enough ends ctx.

@@ -42,8 +42,8 @@ type ttsSpeech struct {
 
 // speak is the TTSNode that there is without one. It returns how the speech failed, and nil also if give had enough.
 func (s *synthesis) speak(ctx context.Context, text iter.Seq[string], give func(TTSChunk) bool) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if s.over() {
+		return s.cause()
 	}
 	sp := &ttsSpeech{synthesis: s, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 	if err := guard("TTS", sp.chooseTTS); err != nil {
@@ -139,14 +139,22 @@ func (sp *ttsSpeech) pull(text iter.Seq[string]) {
 
 // add takes in a piece of text when there is room for it, and reports whether anybody wants more.
 func (sp *ttsSpeech) add(piece string) bool {
+	blank := strings.TrimSpace(piece) == ""
 	for sp.ctx.Err() == nil {
 		sp.mu.Lock()
 		sp.full = sp.pending >= maxPendingText
+		if sp.full && !sp.hasText {
+			sp.full = false
+			if blank { // nothing takes it before there is text, and so much of it says nothing
+				sp.mu.Unlock()
+				return true
+			}
+		}
 		sp.attempt.watch()
 		if !sp.full {
 			sp.pieces = append(sp.pieces, piece)
 			sp.pending += len(piece)
-			sp.hasText = sp.hasText || strings.TrimSpace(piece) != ""
+			sp.hasText = sp.hasText || !blank
 			sp.mu.Unlock()
 			notify(sp.more)
 			return true
