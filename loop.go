@@ -125,7 +125,7 @@ func newCore(opts Options) *core {
 	c.keyterms, _ = newKeytermTracker(opts.Keyterms) // Start tells what is wrong with them
 	c.cfg.ttsFilters = opts.TTSFilters
 	if opts.TTSFilters == nil {
-		c.cfg.ttsFilters = DefaultTTSFilters()
+		c.cfg.ttsFilters = DefaultTextFilters()
 	}
 	c.cfg.grace = 5 * time.Second
 	if opts.CloseGrace > 0 {

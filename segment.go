@@ -104,7 +104,7 @@ func (seg *segment) chunks(tts TTS, node func(context.Context, iter.Seq[string],
 		}
 	}
 	return synthesize(seg.ctx, seg.voice.read, synthesisOptions{
-		tts: tts, conn: c.opts.TTSConn, filters: c.cfg.ttsFilters, node: node,
+		tts: tts, conn: c.opts.TTSConn, transforms: c.cfg.ttsFilters, node: node,
 		opts: TTSOptions{Language: "", Timing: tts != nil && tts.Capabilities().Timing != NoTiming},
 		retry: func(err error, _ int) {
 			err = endingOf(err).err
@@ -149,11 +149,12 @@ func (seg *segment) send(chunks iter.Seq2[TTSChunk, error]) error {
 		return context.Cause(seg.ctx)
 	}
 	for chunk, err := range chunks {
-		if err != nil {
-			return err
+		if err == nil {
+			seg.tap.mark(chunk)
+			err = put(chunk.Frame)
 		}
-		seg.tap.mark(chunk)
-		if err := put(chunk.Frame); err != nil {
+		if err != nil {
+			seg.cancel(err) // the text is not waited for any more
 			return err
 		}
 	}
