@@ -105,7 +105,6 @@ func (h *synthesised) hear(seq iter.Seq2[agents.TTSChunk, error], each func(agen
 	h.over = time.Since(begin)
 }
 
-
 // T1: the audio of text that comes in tokens is there 0.2 s after the text is complete. T2 and T3: the time that the
 // model takes does not count as the time of the TTS.
 func TestSynthesisTimesTheVoiceAndNotTheModel(t *testing.T) {
