@@ -1,5 +1,5 @@
 # What the README says, and .ci/run, are these commands.
-.PHONY: test run explore bench fuzz lint
+.PHONY: test run explore bench budgets fuzz lint
 
 test: ## every test, with the race detector and in a random order
 	go test -race -shuffle=on ./...
@@ -12,6 +12,9 @@ explore: ## the search for orderings, and random conversations, in full (with th
 
 bench: ## what a turn, a handoff, a task and a session cost
 	go test -run '^$$' -bench . -benchmem .
+
+budgets: ## what voice sessions cost at the pace of calls, against the budgets (minutes, on a quiet machine)
+	PARLEY_BUDGETS=1 go test -v -count=1 -timeout 30m -run '^TestBudgets$$' .
 
 fuzz: ## every fuzz target for a while
 	@for pkg in $$(go list ./...); do \
