@@ -164,6 +164,14 @@ type settingsJSON struct {
 	AllowInterruptions        *bool   `json:"allow_interruptions,omitempty"`
 	UserTurnLimitWords        int     `json:"user_turn_limit_words,omitempty"`
 	UserTurnLimitDuration     float64 `json:"user_turn_limit_duration,omitempty"`
+	TurnDetection             string  `json:"turn_detection,omitempty"`
+	MinEndpointingDelay       float64 `json:"min_endpointing_delay,omitempty"`
+	MaxEndpointingDelay       float64 `json:"max_endpointing_delay,omitempty"`
+	MinInterruptionDuration   any     `json:"min_interruption_duration,omitempty"`
+	MinInterruptionWords      int     `json:"min_interruption_words,omitempty"`
+	FalseInterruptionTimeout  any     `json:"false_interruption_timeout,omitempty"`
+	AECWarmup                 any     `json:"aec_warmup,omitempty"`
+	TranscriptionTimeout      any     `json:"transcription_timeout,omitempty"`
 	MaxToolSteps              any     `json:"max_tool_steps,omitempty"`
 	MaxParallelTools          int     `json:"max_parallel_tools,omitempty"`
 	MinConsecutiveSpeechDelay any     `json:"min_consecutive_speech_delay,omitempty"`
@@ -179,6 +187,14 @@ func settingsOf(o agents.Options) settingsJSON {
 		Realtime: modelName(o.Realtime), TurnDetector: modelName(o.TurnDetector),
 		UserTurnLimitWords:        o.Turn.UserTurnLimit.Words,
 		UserTurnLimitDuration:     o.Turn.UserTurnLimit.Duration.Seconds(),
+		TurnDetection:             string(o.Turn.Detection),
+		MinEndpointingDelay:       o.Turn.Endpointing.MinDelay.Seconds(),
+		MaxEndpointingDelay:       o.Turn.Endpointing.MaxDelay.Seconds(),
+		MinInterruptionDuration:   delay(o.Turn.Interruption.MinDuration),
+		MinInterruptionWords:      o.Turn.Interruption.MinWords,
+		FalseInterruptionTimeout:  delay(o.Turn.Interruption.FalseTimeout),
+		AECWarmup:                 delay(o.AECWarmup),
+		TranscriptionTimeout:      delay(o.TranscriptionTimeout),
 		MaxToolSteps:              count(o.MaxToolSteps),
 		MaxParallelTools:          o.MaxParallelTools,
 		MinConsecutiveSpeechDelay: delay(o.MinConsecutiveSpeechDelay),
