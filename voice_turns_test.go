@@ -90,7 +90,7 @@ func spoken(v *agenttest.VoiceSession) []string {
 
 const (
 	howAreYou = "Hello, how are you?"
-	doingWell  = "I'm doing well, thank you!"
+	doingWell = "I'm doing well, thank you!"
 )
 
 // T1, row 1: without preparing, each moment is the reference's nominal one.
@@ -394,7 +394,7 @@ func TestSegments(t *testing.T) {
 		said        string
 	}{
 		{"played", time.Second, 0, "listening 0s, thinking 3s, speaking 3.2s, listening 5.2s", "1s, 1s", "assistant: " + first + second + "\n"},
-		{"interrupted", 15 * time.Second, 5, "listening 0s, thinking 3s, speaking 3.2s, listening 5s", "1.8s interrupted", "assistant: Hello there, it is good to (interrupted)\n"},
+		{"interrupted", 15 * time.Second, 5, "listening 0s, thinking 3s, speaking 3.2s, listening 5s", "1.8s interrupted", "assistant: Hello there, it is good (interrupted)\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
