@@ -1,0 +1,273 @@
+package agents_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/parley-voice/agents"
+	"github.com/parley-voice/agents/agenttest"
+)
+
+// The scenarios of a user who interrupts. The reply to the first turn, which ends at 3.0, is heard from 3.2 on; in the
+// reference's nominal times from 3.5.
+
+const (
+	tellStory = "Tell me a story"
+	theStory  = "Once upon a time there was a lighthouse keeper who had never seen the sea."
+	stop      = "Stop!"
+)
+
+// story returns the models of a conversation in which the agent tells a story that takes so long, and has nothing to
+// say to what interrupts it.
+func story(t *testing.T, length time.Duration, interruptions ...string) (*agenttest.LLM, *agenttest.TTS) {
+	llm := agenttest.NewLLM(t, answers(tellStory, theStory))
+	for _, text := range interruptions {
+		llm.Add(agenttest.OnUser(text).TTFT(100 * ms).For(300 * ms).Empty())
+	}
+	return llm, agenttest.NewTTS(t, agenttest.Spoken(theStory, length))
+}
+
+// T15, row 8, B2: half a second of speech interrupts an output that cannot pause, whether it would be resumed or not.
+func TestInterruptionByVoice(t *testing.T) {
+	for _, resume := range []agents.Toggle{agents.Off, agents.On} {
+		t.Run(map[agents.Toggle]string{agents.Off: "not resumed", agents.On: "resumed"}[resume], func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				opts := voiceOptions(story(t, 10*time.Second, stop))
+				opts.Turn.Interruption.Resume = resume
+				a := &agents.Agent{Instructions: "Tell stories."}
+				v := conversationTo(t, agenttest.NewSpeaker().WithoutPause(), opts, a, 14, speaks(0.5, 2.5, tellStory), speaks(5, 6, stop))
+				wantStates(t, v, "listening 0s, thinking 3s, speaking 3.2s, listening 5.5s, thinking 6.5s, listening 6.5s")
+				wantPlayed(t, v, "2.3s interrupted")
+				require.Equal(t, []string{"message system", "config", "message user", "message assistant", "message user"}, kinds(a.Context()))
+				require.Equal(t, "user: "+tellStory+"\nassistant: Once upon a time there was a (interrupted)\nuser: "+stop+"\n", transcript(v.History()))
+			})
+		})
+	}
+}
+
+// The same with an output that can pause: it is paused at 5.5, and cut off when the words are there.
+func TestInterruptionByVoiceOfAnOutputThatCanPause(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		opts := voiceOptions(story(t, 10*time.Second, stop))
+		v := conversation(t, opts, &agents.Agent{}, 14, speaks(0.5, 2.5, tellStory), speaks(5, 6, stop))
+		wantStates(t, v, "listening 0s, thinking 3s, speaking 3.2s, listening 5.5s, thinking 6.5s, listening 6.5s")
+		wantPlayed(t, v, "2.3s interrupted")
+		require.Equal(t, sec(6.2), v.Since(v.Speaker.Played()[0].Finished))
+	})
+}
+
+// T16, row 9, B3: words count that were said in a turn that was kept. The final transcript comes with the frame that
+// ends at 7.51.
+func TestTooFewWordsToInterrupt(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		opts := voiceOptions(story(t, 5*time.Second, "Stop! ok, stop!"))
+		opts.Turn.Interruption.MinWords = 3
+		v := conversationTo(t, agenttest.NewSpeaker().WithoutPause(), opts, &agents.Agent{}, 14,
+			speaks(0.5, 2.5, tellStory), speaks(5, 6, stop), speaks(6.5, 7.5, "ok, stop!").Delay(10*ms))
+		wantPlayed(t, v, "4.31s interrupted")
+		require.Equal(t, "Stop! 6.5s", happened(v, func(e *agents.UserTurnKept) string { return e.Transcript }))
+		wantStates(t, v, "listening 0s, thinking 3s, speaking 3.2s, listening 7.51s, thinking 8s, listening 8s")
+		require.Equal(t, 2, count(v, agents.RoleUser))
+	})
+}
+
+// count returns how many messages a role has.
+func count(v *agenttest.VoiceSession, role agents.Role) (n int) {
+	for _, item := range v.History().Items() {
+		if m, ok := item.(*agents.ChatMessage); ok && m.Role == role {
+			n++
+		}
+	}
+	return n
+}
+
+// T17, row 10: speech that may not be interrupted is played to its end. What the user said meanwhile is answered
+// afterwards; the reference drops it.
+func TestInterruptionsSwitchedOff(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		opts := voiceOptions(story(t, 5*time.Second, stop, "ok, stop!"))
+		opts.Turn.AllowInterruptions = agents.Off
+		v := conversationTo(t, agenttest.NewSpeaker().WithoutPause(), opts, &agents.Agent{}, 14,
+			speaks(0.5, 2.5, tellStory), speaks(5, 6, stop), speaks(6.5, 7.5, "ok, stop!"))
+		wantPlayed(t, v, "5s")
+		require.Equal(t, "user: "+tellStory+"\nassistant: "+theStory+"\nuser: Stop!\nuser: ok, stop!\n", transcript(v.History()))
+	})
+}
+
+// T18, row 11: text that comes in while the agent speaks, and takes its place.
+func TestTextInterruptsSpeech(t *testing.T) {
+	const other, answer = "Something else, please.", "Of course."
+	agenttest.Run(t, func(t *testing.T) {
+		llm := agenttest.NewLLM(t, answers(tellStory, theStory), answers(other, answer))
+		tts := agenttest.NewTTS(t, agenttest.Spoken(theStory, 15*time.Second), agenttest.Spoken(answer, 2*time.Second))
+		v := conversation(t, voiceOptions(llm, tts), &agents.Agent{}, 5, speaks(0.5, 2.5, tellStory))
+		require.NoError(t, eventsOf[*agents.SpeechCreated](v.Session)[0].Speech.Interrupt())
+		v.GenerateReply(agents.Reply{UserInput: other})
+		v.Until(sec(10))
+		wantStates(t, v, "listening 0s, thinking 3s, speaking 3.2s, thinking 5s, speaking 5.5s, listening 7.5s")
+		wantPlayed(t, v, "1.8s interrupted, 2s")
+		require.Equal(t, "user: "+tellStory+"\nassistant: Once upon a time there was (interrupted)\nuser: "+other+"\nassistant: "+answer+"\n", transcript(v.History()))
+	})
+}
+
+// T19, T20, rows 12 and 13: a reply that the user does not let begin leaves nothing behind. An output that can pause
+// does so before the reply has a voice, at 3.05, and lets nothing of it be heard.
+func TestInterruptionBeforeTheFirstWord(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		speaker *agenttest.Speaker
+		played  string
+	}{
+		{"cannot pause", agenttest.NewSpeaker().WithoutPause(), ""},
+		{"can pause", agenttest.NewSpeaker(), "0s interrupted"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				llm := agenttest.NewLLM(t,
+					agenttest.OnUser(tellStory).TTFT(100*ms).For(time.Second).Say(theStory),
+					agenttest.OnUser(stop).TTFT(100*ms).For(300*ms).Empty())
+				opts := voiceOptions(llm, agenttest.NewTTS(t, agenttest.Spoken(theStory, 5*time.Second)))
+				a := &agents.Agent{Instructions: "Tell stories."}
+				v := conversationTo(t, c.speaker, opts, a, 12, speaks(0.5, 2.5, tellStory), speaks(3, 4, stop))
+				wantStates(t, v, "listening 0s, thinking 3s, listening 3.5s, thinking 4.5s, listening 4.5s")
+				wantPlayed(t, v, c.played)
+				require.Equal(t, []string{"message system", "config", "message user", "message user"}, kinds(a.Context()))
+			})
+		})
+	}
+}
+
+// T21, row 14, B4: a noise while the agent thinks makes it wait, until voice activity says that it is over. The voice
+// would be ready at 3.2.
+func TestNoiseBeforeTheFirstWord(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		opts := voiceOptions(story(t, 5*time.Second))
+		v := conversation(t, opts, &agents.Agent{}, 12, speaks(0.5, 2.5, tellStory), speaks(3, 3.3, ""))
+		wantStates(t, v, "listening 0s, thinking 3s, speaking 3.8s, listening 8.8s")
+		wantPlayed(t, v, "5s")
+		require.Equal(t, "3.8s", happened(v, func(e *agents.FalseInterruption) string {
+			require.True(t, e.Resumed)
+			return ""
+		}))
+	})
+}
+
+// T22, T23, row 18, B6: while the echo canceller warms up, from 3.2 to 6.2, only the end of a turn interrupts. Without
+// warm-up speech does, a second earlier.
+func TestWarmUpOfTheEchoCanceller(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		warmup agents.Delay
+		states string
+		played string
+	}{
+		{"warming up", agents.Delay(3 * time.Second), "listening 0s, thinking 3s, speaking 3.2s, thinking 5.5s, listening 5.8s", "2.3s interrupted"},
+		{"by default", 0, "listening 0s, thinking 3s, speaking 3.2s, thinking 5.5s, listening 5.8s", "2.3s interrupted"},
+		{"off", agents.Never, "listening 0s, thinking 3s, speaking 3.2s, listening 4.5s, thinking 5.5s, listening 5.5s", "1.3s interrupted"},
+		{"warm before", agents.Delay(1 * time.Second), "listening 0s, thinking 3s, speaking 3.2s, listening 4.5s, thinking 5.5s, listening 5.5s", "1.3s interrupted"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				opts := voiceOptions(story(t, 15*time.Second, stop))
+				opts.AECWarmup = c.warmup
+				v := conversationTo(t, agenttest.NewSpeaker().WithoutPause(), opts, &agents.Agent{}, 12, speaks(0.5, 2.5, tellStory), speaks(4, 5, stop))
+				wantStates(t, v, c.states)
+				wantPlayed(t, v, c.played)
+			})
+		})
+	}
+}
+
+// T25 to T28, rows 52 to 56: what Interrupt stops of what is to be heard. It stops at the first speech that may not be
+// interrupted, in the order of play.
+func TestInterruptOfSpeechByVoice(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		said   []agents.SayOptions
+		force  int // the one that is interrupted by force before, counted from 1
+		refuse bool
+		played string
+	}{
+		{"protected in the queue", []agents.SayOptions{{}, {}, {AllowInterruptions: agents.Off}, {}}, 0, false, "700ms interrupted, 1s, 1s"},
+		{"protected first", []agents.SayOptions{{}, {AllowInterruptions: agents.Off}, {}}, 0, false, "700ms interrupted, 1s, 1s"},
+		{"protected by priority", []agents.SayOptions{{}, {Priority: agents.PriorityLow}, {Priority: agents.PriorityHigh, AllowInterruptions: agents.Off}}, 0, false, "700ms interrupted, 1s, 1s"},
+		{"protected, and out already", []agents.SayOptions{{}, {AllowInterruptions: agents.Off}, {}}, 2, false, "700ms interrupted"},
+		{"protected itself", []agents.SayOptions{{AllowInterruptions: agents.Off}, {}}, 0, true, "1s, 1s"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				opts := voiceOptions(nil, agenttest.NewTTS(t, agenttest.Spoken("A second.", time.Second)))
+				v := conversation(t, opts, &agents.Agent{}, 0, speaks(30, 31, stop))
+				var said []*agents.SpeechHandle
+				for _, o := range c.said {
+					said = append(said, v.Say("A second.", o))
+				}
+				v.Until(900 * ms) // the voice begins at 0.2
+				if c.force != 0 {
+					require.NoError(t, said[c.force-1].ForceInterrupt())
+				}
+				err := v.Interrupt(t.Context())
+				if c.refuse {
+					require.ErrorIs(t, err, agents.ErrUninterruptible)
+				} else {
+					require.NoError(t, err)
+				}
+				v.Until(sec(6))
+				wantPlayed(t, v, c.played)
+			})
+		})
+	}
+}
+
+// T28: by force everything stops.
+func TestForceInterruptOfSpeechByVoice(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		opts := voiceOptions(nil, agenttest.NewTTS(t, agenttest.Spoken("A second.", time.Second)))
+		v := conversation(t, opts, &agents.Agent{}, 0, speaks(30, 31, stop))
+		for range 3 {
+			v.Say("A second.", agents.SayOptions{AllowInterruptions: agents.Off})
+		}
+		v.Until(900 * ms)
+		require.NoError(t, v.ForceInterrupt(t.Context()))
+		v.Until(sec(6))
+		wantPlayed(t, v, "700ms interrupted")
+		wantStates(t, v, "listening 0s, speaking 200ms, listening 900ms")
+	})
+}
+
+// T29, row 29: a sound over the answer to a silent call. The agent goes on as it was, speaking or about to.
+func TestFalseInterruptionAfterASilentCall(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		from   float64
+		states string
+	}{
+		// Heard from 0.8 on; half a second of sound pauses it, and 0.2 s after its end at 2.5 it goes on.
+		{"over speech", 0.85, "listening 0s, thinking 0s, speaking 800ms, listening 1.35s, speaking 2.7s, listening 7.15s"},
+		// The sound is noticed at 0.55, before the voice is there.
+		{"before speech", 0.5, "listening 0s, thinking 0s, listening 1s, thinking 2.7s, speaking 2.7s, listening 7.7s"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				llm := agenttest.NewLLM(t,
+					agenttest.OnInstructions("Greet.").TTFT(100*ms).For(300*ms).Call("look_up", `{}`),
+					agenttest.OnOutput("look_up").TTFT(100*ms).For(300*ms).Say(theStory))
+				opts := voiceOptions(llm, agenttest.NewTTS(t, agenttest.Spoken(theStory, 5*time.Second)))
+				opts.Turn.Interruption.FalseTimeout = agents.Delay(200 * ms)
+				a := &agents.Agent{Tools: []agents.Tool{gives("look_up", 0, "found", nil)},
+					OnEnter: func(_ context.Context, s *agents.AgentSession) error {
+						s.GenerateReply(agents.Reply{Instructions: "Greet."})
+						return nil
+					}}
+				v := conversation(t, opts, a, 10, speaks(c.from, 2, ""))
+				wantStates(t, v, c.states)
+				wantPlayed(t, v, "5s")
+				false := eventsOf[*agents.FalseInterruption](v.Session)
+				require.True(t, false[len(false)-1].Resumed)
+			})
+		})
+	}
+}
