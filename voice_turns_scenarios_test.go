@@ -2,9 +2,7 @@ package agents_test
 
 import (
 	"context"
-	"iter"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -27,7 +25,7 @@ func find[E agents.Event](v *agenttest.VoiceSession) (found E) {
 	return found
 }
 
-func count[E agents.Event](v *agenttest.VoiceSession) (n int) {
+func occurrences[E agents.Event](v *agenttest.VoiceSession) (n int) {
 	for _, e := range v.Recorded() {
 		if _, ok := e.(E); ok {
 			n++
@@ -70,208 +68,6 @@ func TestTurnMetrics(t *testing.T) {
 		require.Equal(t, 200*ms, waited.Transcription)
 		require.Equal(t, 300*ms, waited.Endpointing)
 	})
-}
-
-func weather(takes time.Duration) agents.Tool {
-	return agents.ToolFunc("get_weather", "The weather.", func(ctx context.Context, in struct {
-		City string `json:"city"`
-	}) (string, error) {
-		if takes > 0 {
-			timer := time.NewTimer(takes)
-			defer timer.Stop()
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-			}
-		}
-		return "sunny", nil
-	})
-}
-
-// T4, row 3: text and a call, then the answer to the call.
-func TestTurnWithATool(t *testing.T) {
-	agenttest.Run(t, func(t *testing.T) {
-		llm := agenttest.NewLLM(t,
-			answers("What's the weather in Tokyo?", "Let me check the weather for you.").Call("get_weather", `{"city":"Tokyo"}`),
-			agenttest.OnOutput("get_weather").TTFT(100*ms).For(300*ms).Say("The weather in Tokyo is sunny today."))
-		tts := agenttest.NewTTS(t, agenttest.Spoken("Let me check the weather for you.", 2*time.Second), agenttest.Spoken("The weather in Tokyo is sunny today.", 3*time.Second))
-		v := agenttest.StartVoice(t, voiceOptions(llm, tts), &agents.Agent{Tools: []agents.Tool{weather(0)}},
-			agenttest.Voice(speaks(0.5, 2.5, "What's the weather in Tokyo?")))
-		v.Until(sec(12))
-		require.Equal(t, []string{"listening 0s", "thinking 3s", "speaking 3.2s", "thinking 5.2s", "speaking 5.7s", "listening 8.7s"}, v.AgentStates(), v.Log())
-		require.Equal(t, []string{"2s", "3s"}, v.Playouts())
-		require.Equal(t, "user: What's the weather in Tokyo?\nassistant: Let me check the weather for you.\ncall get_weather\noutput sunny\n"+
-			"assistant: The weather in Tokyo is sunny today.\n", transcript(v.History()))
-	})
-}
-
-// T9, T10, row 32: a reply in two segments is two playouts and one message; interrupted in the first, the second is not
-// heard and not kept.
-func TestReplyInSegments(t *testing.T) {
-	for _, c := range []struct {
-		name     string
-		first    time.Duration
-		parts    []agenttest.VoicePart
-		playouts []string
-		want     string
-	}{
-		{"to the end", time.Second, nil, []string{"1s", "1s"}, "assistant: Hello there. How are you?\n"},
-		{"interrupted", 15 * time.Second, []agenttest.VoicePart{speaks(4.7, 5.5, "Stop!")}, []string{"2s interrupted"}, "assistant:  (interrupted)\n"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			agenttest.Run(t, func(t *testing.T) {
-				tts := agenttest.NewTTS(t, agenttest.Spoken("Hello there.", c.first), agenttest.Spoken("How are you?", time.Second))
-				script := agenttest.Voice(append(c.parts, speaks(0.5, 2.5, "Hi."))...)
-				opts := voiceOptions(agenttest.NewLLM(t), tts)
-				a := &agents.Agent{LLMNode: func(context.Context, *agents.ChatRequest, agents.LLMNodeFunc) iter.Seq2[agents.ChatChunk, error] {
-					return func(yield func(agents.ChatChunk, error) bool) {
-						_ = yield(agents.ChatChunk{Text: "Hello there. "}, nil) && yield(agents.ChatChunk{Flush: true}, nil) &&
-							yield(agents.ChatChunk{Text: "How are you?"}, nil)
-					}
-				}}
-				v := agenttest.StartVoice(t, opts, a, script)
-				v.Until(sec(6))
-				require.Equal(t, c.playouts, v.Playouts(), v.Log())
-				if c.parts == nil {
-					require.Equal(t, "user: Hi.\n"+c.want, transcript(v.History()))
-				} else {
-					require.NotContains(t, transcript(v.History()), "How are you?")
-				}
-			})
-		})
-	}
-}
-
-// T15, row 8: an output that cannot pause is cleared when the user has spoken for half a second.
-func TestInterruptionWithoutPause(t *testing.T) {
-	for _, resume := range []agents.Toggle{agents.On, agents.Off} {
-		agenttest.Run(t, func(t *testing.T) {
-			llm := agenttest.NewLLM(t, answers("Tell me a story.", "Here is a long story for you with a happy ending."), agenttest.OnUser("Stop!").Empty())
-			tts := agenttest.NewTTS(t, agenttest.Spoken("Here is a long story for you with a happy ending.", 10*time.Second))
-			tts.Words = true
-			opts := voiceOptions(llm, tts)
-			opts.Turn.Interruption.Resume = resume
-			setup := agenttest.Setup{IO: agents.IO{AudioOutput: agenttest.NewSpeaker().WithoutPause()}}
-			v := agenttest.StartVoice(t, opts, &agents.Agent{}, agenttest.Voice(speaks(0.5, 2.5, "Tell me a story."), speaks(5, 6, "Stop!")), setup)
-			v.Until(sec(14))
-			require.Equal(t, []string{"listening 0s", "thinking 3s", "speaking 3.2s", "listening 5.5s", "thinking 6.5s", "listening 6.5s"}, v.AgentStates(), v.Log())
-			require.Equal(t, []string{"2.3s interrupted"}, v.Playouts())
-			require.Equal(t, "user: Tell me a story.\nassistant: Here is a (interrupted)\nuser: Stop!\n", transcript(v.History()))
-		})
-	}
-}
-
-// T16, row 9: with three words at the least, one is not enough; with those that follow it is.
-func TestMinimumOfWords(t *testing.T) {
-	agenttest.Run(t, func(t *testing.T) {
-		llm := agenttest.NewLLM(t, answers("Tell me a story.", "A story."), agenttest.OnUser("Stop! ok, stop!").Empty())
-		tts := agenttest.NewTTS(t, agenttest.Spoken("A story.", 5*time.Second))
-		opts := voiceOptions(llm, tts)
-		opts.Turn.Interruption.MinWords = 3
-		script := agenttest.Voice(speaks(0.5, 2.5, "Tell me a story."), speaks(5, 6, "Stop!"), agenttest.Speech(6500*ms, 7500*ms, "ok, stop!").Delay(10*ms))
-		setup := agenttest.Setup{IO: agents.IO{AudioOutput: agenttest.NewSpeaker().WithoutPause()}}
-		v := agenttest.StartVoice(t, opts, &agents.Agent{}, script, setup)
-		v.Until(sec(12))
-		require.Equal(t, []string{"4.31s interrupted"}, v.Playouts(), v.Log())
-		require.Equal(t, 1, count[*agents.UserTurnKept](v), "at 6.5 s the turn would have ended")
-	})
-}
-
-// T17, row 10: speech that may not be interrupted is played to its end. The reference drops the user's words; here the
-// turn is answered afterwards.
-func TestUninterruptibleSpeech(t *testing.T) {
-	agenttest.Run(t, func(t *testing.T) {
-		llm := agenttest.NewLLM(t, answers("Tell me a story.", "A story."), agenttest.OnUser("And now something else.").Say("Gladly."))
-		tts := agenttest.NewTTS(t, agenttest.Spoken("A story.", 5*time.Second), agenttest.Spoken("Gladly.", time.Second))
-		opts := voiceOptions(llm, tts)
-		opts.Turn.AllowInterruptions = agents.Off
-		opts.Turn.Interruption.DiscardAudio = agents.Off
-		v := agenttest.StartVoice(t, opts, &agents.Agent{}, agenttest.Voice(speaks(0.5, 2.5, "Tell me a story."), speaks(5, 6, "And now something else.")))
-		v.Until(sec(12))
-		require.Equal(t, []string{"5s", "1s"}, v.Playouts(), v.Log())
-		require.Equal(t, "user: Tell me a story.\nassistant: A story.\nuser: And now something else.\nassistant: Gladly.\n", transcript(v.History()))
-	})
-}
-
-// T18, row 11: text interrupts. The interrupted message comes before the new one, and there is no listening between.
-func TestTextInterruptsSpeech(t *testing.T) {
-	agenttest.Run(t, func(t *testing.T) {
-		llm := agenttest.NewLLM(t, answers("Tell me a story.", "A very long story, this is."), agenttest.OnUser("Never mind.").TTFT(100*ms).For(300*ms).Say("All right."))
-		tts := agenttest.NewTTS(t, agenttest.Spoken("A very long story, this is.", 15*time.Second), agenttest.Spoken("All right.", time.Second))
-		tts.Words = true
-		v := agenttest.StartVoice(t, voiceOptions(llm, tts), &agents.Agent{}, agenttest.Voice(speaks(0.5, 2.5, "Tell me a story.")))
-		v.Until(sec(5))
-		require.NoError(t, find[*agents.SpeechCreated](v).Speech.Interrupt())
-		h := v.GenerateReply(agents.Reply{UserInput: "Never mind."})
-		require.NoError(t, h.Wait(t.Context()))
-		require.Equal(t, "user: Tell me a story.\nassistant: A (interrupted)\nuser: Never mind.\nassistant: All right.\n", transcript(v.History()), v.Log())
-		require.Equal(t, []string{"listening 0s", "thinking 3s", "speaking 3.2s", "thinking 5s", "speaking 5.5s", "listening 6.5s"}, v.AgentStates(), v.Log())
-	})
-}
-
-// T19, T20, rows 12 and 13: an interruption before the first word. Nothing was said, so nothing of it is kept; both
-// messages of the user are.
-func TestInterruptionBeforeSpeech(t *testing.T) {
-	for _, pause := range []bool{false, true} {
-		agenttest.Run(t, func(t *testing.T) {
-			llm := agenttest.NewLLM(t,
-				agenttest.OnUser("Tell me a story.").TTFT(500*ms).For(time.Second).Say("A story."),
-				agenttest.OnUser("Stop!").Empty())
-			tts := agenttest.NewTTS(t, agenttest.Spoken("A story.", 5*time.Second))
-			speaker := agenttest.NewSpeaker()
-			if !pause {
-				speaker.WithoutPause()
-			}
-			// The caller goes on at once; the first reply is due at 3.9.
-			v := agenttest.StartVoice(t, voiceOptions(llm, tts), &agents.Agent{},
-				agenttest.Voice(speaks(0.5, 2.5, "Tell me a story."), speaks(3.1, 4.1, "Stop!")), agenttest.Setup{IO: agents.IO{AudioOutput: speaker}})
-			v.Until(sec(10))
-			want := []string{"listening 0s", "thinking 3s", "listening 3.6s", "thinking 4.6s", "listening 4.6s"}
-			require.Equal(t, want, v.AgentStates(), v.Log())
-			require.Equal(t, "user: Tell me a story.\nuser: Stop!\n", transcript(v.History()))
-			for _, p := range v.Speaker.Played() {
-				require.Zero(t, p.Audio.Duration(), "nothing was heard")
-			}
-		})
-	}
-}
-
-// T21, row 14: a noise while the agent thinks holds its answer back until the noise is over.
-func TestNoiseWhileThinking(t *testing.T) {
-	agenttest.Run(t, func(t *testing.T) {
-		llm := agenttest.NewLLM(t, agenttest.OnUser("Tell me a story.").Say("A story."))
-		tts := agenttest.NewTTS(t, agenttest.Spoken("A story.", 5*time.Second).TTFB(50*ms))
-		script := agenttest.Voice(speaks(0.5, 2.5, "Tell me a story."), speaks(2.98, 3.28, ""))
-		v := agenttest.StartVoice(t, voiceOptions(llm, tts), &agents.Agent{}, script)
-		v.Until(sec(12))
-		require.Equal(t, []string{"5s"}, v.Playouts(), v.Log())
-		speaking := 0
-		for _, s := range v.AgentStates() {
-			if strings.HasPrefix(s, "speaking") {
-				speaking++
-			}
-		}
-		require.Equal(t, 1, speaking, v.Log())
-		require.Contains(t, transcript(v.History()), "assistant: A story.\n")
-	})
-}
-
-// T22, T23, row 18: until the echo canceller is warm, sound does not interrupt; the turn that ends does.
-func TestEchoWarmUp(t *testing.T) {
-	for _, c := range []struct {
-		warm agents.Delay
-		at   string
-	}{{agents.Delay(3 * time.Second), "listening 5.5s"}, {agents.Never, "listening 4.5s"}} {
-		agenttest.Run(t, func(t *testing.T) {
-			llm := agenttest.NewLLM(t, answers("Tell me a story.", "A story."), agenttest.OnUser("Stop!").Empty())
-			tts := agenttest.NewTTS(t, agenttest.Spoken("A story.", 15*time.Second))
-			opts := voiceOptions(llm, tts)
-			opts.AECWarmup = c.warm
-			v := agenttest.StartVoice(t, opts, &agents.Agent{}, agenttest.Voice(speaks(0.5, 2.5, "Tell me a story."), speaks(4, 5, "Stop!")))
-			v.Until(sec(8))
-			require.Contains(t, v.AgentStates(), c.at, v.Log())
-		})
-	}
 }
 
 // T30, row 25: the user goes on while the hook works, or while the answer is on its way: both turns are kept, in order,
