@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,7 +21,7 @@ type sink struct {
 	*agenttest.Speaker
 	clock int // the rate that it plays at; 0 means 1000 Hz
 	rate  int // the one that it wants; 0 means 1000 Hz
-	err   error
+	err   atomic.Pointer[error]
 }
 
 func newSink() *sink { return &sink{Speaker: agenttest.NewSpeaker()} }
@@ -34,8 +35,8 @@ func (s *sink) Capabilities() agents.AudioOutputCapabilities {
 }
 
 func (s *sink) CaptureFrame(ctx context.Context, frame agents.AudioFrame) error {
-	if s.err != nil {
-		return s.err
+	if err := s.err.Load(); err != nil {
+		return *err
 	}
 	if s.clock > 0 {
 		frame.SampleRate = s.clock

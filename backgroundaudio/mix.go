@@ -27,14 +27,14 @@ const (
 // positions, pauses and interruptions of its own: pausing or clearing one leaves the other as it is.
 //
 // The output below is attached while one of the two is, and hears one stream, cut into segments of a minute that follow
-// each other without a gap. A voice that is due to begin is not kept waiting for what the output would hold: at most
-// 60 ms are mixed ahead of what is heard. What has been mixed cannot be taken back, so that Clear and Pause act on what
-// follows, and the position of an interrupted segment counts those 60 ms. PlaybackStarted and PlaybackFinished come when
+// each other without a gap. At most 60 ms are mixed ahead of what is heard, however much the output would hold, so that a
+// voice begins within that time. What has been mixed cannot be taken back: Clear and Pause act on what follows, and the position of an interrupted segment counts those 60 ms. PlaybackStarted and PlaybackFinished come when
 // the segment is heard to begin and end, by the samples and the clock of the output.
 //
 // Frames must have the output's sample rate and channels, which Capabilities tells; one that takes any gets 48 kHz and
 // mono. Voice holds 200 ms and background 100 ms before CaptureFrame waits. Both can pause, even if the output cannot.
-// If the output fails, so do both, until they have been detached. Nothing else may use the output meanwhile.
+// If the output fails, so do both, until they have been detached. Nothing else may use the output meanwhile, and it must
+// begin a segment with 60 ms or less.
 func Mix(out agents.AudioOutput) (voice, background agents.AudioOutput) {
 	m := &mixer{sink: out, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 	v, b := newInput(m, voiceHold), newInput(m, backgroundHold)

@@ -1,8 +1,13 @@
 package backgroundaudio
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-voice/agents"
+	"github.com/parley-voice/agents/audiofile"
 )
 
 var _ agents.AudioOutput = (*input)(nil)
@@ -165,6 +171,103 @@ func TestVoiceWithoutAmbience(t *testing.T) {
 	})
 }
 
+func TestPauseOfAVoiceWithoutAmbience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSink()
+		voice, _ := Mix(s)
+		l := listen(voice)
+		say(t, voice, 150, 500)
+		voice.Flush()
+		time.Sleep(30 * ms) // 80 have been mixed
+		voice.Pause()
+		time.Sleep(970 * ms)
+		voice.Resume() // 1000
+		time.Sleep(200 * ms)
+		voice.Detach()
+		wantPieces(t, s.heard(t), "0-150:500")
+		l.want(t, "0s 1 started", "1.07s 1 finished 150ms")
+	})
+}
+
+// stereo is a sink with two channels.
+type stereo struct{ *sink }
+
+func (s stereo) Capabilities() agents.AudioOutputCapabilities {
+	return agents.AudioOutputCapabilities{SampleRate: 1000, Channels: 2}
+}
+
+func TestMixInStereo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := stereo{newSink()}
+		voice, background := Mix(s)
+		p, err := New(Options{Ambient: []Sound{{Source: clip(t, 20, 1)}}}) // in both channels
+		require.NoError(t, err)
+		require.NoError(t, p.Start(t.Context(), nil, background))
+		l := listen(voice)
+		time.Sleep(105 * ms)
+		f := agents.AudioFrame{SampleRate: 1000, Channels: 2}
+		for range 50 {
+			f.Samples = append(f.Samples, 100, -100)
+		}
+		require.NoError(t, voice.CaptureFrame(t.Context(), f))
+		voice.Flush()
+		time.Sleep(200 * ms)
+		l.want(t, "160ms 1 started", "210ms 1 finished 50ms")
+		require.NoError(t, p.Close())
+		voice.Detach()
+		got := s.heard(t)
+		require.Len(t, got, 2*305)
+		for i, x := range got {
+			want := int16(1)
+			if at := i / 2; at >= 160 && at < 210 {
+				want = [...]int16{101, -99}[i%2]
+			}
+			require.Equal(t, want, x, "%d", i)
+		}
+	})
+}
+
+// The same into a file, which plays in frames of its own.
+func TestMixIntoAFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		name := filepath.Join(t.TempDir(), "both.wav")
+		out, err := audiofile.CreateOutput(name, audiofile.OutputOptions{SampleRate: 48000})
+		require.NoError(t, err)
+		voice, background := Mix(out)
+		c, err := NewClip(agents.AudioFrame{Samples: slices.Repeat([]int16{1}, 480), SampleRate: 48000, Channels: 1})
+		require.NoError(t, err)
+		p, err := New(Options{Ambient: []Sound{{Source: c}}})
+		require.NoError(t, err)
+		require.NoError(t, p.Start(t.Context(), nil, background))
+		l := listen(voice)
+		time.Sleep(61*time.Second + 5*ms) // over the end of a segment
+		say := func(n int) {
+			f := agents.AudioFrame{Samples: slices.Repeat([]int16{500}, n), SampleRate: 48000, Channels: 1}
+			require.NoError(t, voice.CaptureFrame(t.Context(), f))
+		}
+		say(4800)
+		voice.Flush()
+		time.Sleep(300 * ms)
+		say(9600)
+		time.Sleep(98 * ms) // 61403: the last were mixed at 61400
+		voice.Clear()
+		time.Sleep(102 * ms)
+		l.want(t, "1m1.06s 1 started", "1m1.16s 1 finished 100ms", "1m1.36s 2 started", "1m1.403s 2 finished 100ms interrupted")
+		require.NoError(t, p.Close())
+		voice.Detach()
+		require.NoError(t, out.Close())
+
+		file, err := os.ReadFile(name)
+		require.NoError(t, err)
+		heard, err := audiofile.Decode(bytes.NewReader(file))
+		require.NoError(t, err)
+		at := func(at time.Duration) int { return int(agents.SamplesIn(61*time.Second+at, 48000)) }
+		wantPieces(t, heard.Samples, fmt.Sprintf("0-%d:1 %[1]d-%d:501 %[2]d-%d:1 %[3]d-%d:501 %[4]d-%d:1",
+			at(60*ms), at(160*ms), at(360*ms), at(460*ms), len(heard.Samples)))
+		require.InDelta(t, at(505*ms), len(heard.Samples), float64(agents.SamplesIn(20*ms, 48000)))
+	})
+}
+
 func TestMixedInputsComeAndGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSink()
@@ -228,7 +331,7 @@ func TestMixFollowsTheClockOfTheOutput(t *testing.T) {
 					}
 				})
 				begin := time.Now()
-				time.Sleep(time.Hour + 11*ms)
+				time.Sleep(10*time.Minute + 11*ms)
 				voice.CaptureFrame(ctx, agents.AudioFrame{Samples: []int16{9}, SampleRate: c.rate, Channels: 1})
 				voice.Flush()
 				time.Sleep(100 * ms)
@@ -240,7 +343,7 @@ func TestMixFollowsTheClockOfTheOutput(t *testing.T) {
 				at, gaps := int64(-1), 0
 				total := int64(0)
 				for _, p := range s.Played() {
-					if p.Finished.Sub(p.Started) > p.Audio.Duration()+ms {
+					if !p.Started.IsZero() && p.Finished.Sub(p.Started) > p.Audio.Duration()+ms {
 						gaps++
 					}
 					for i, x := range p.Audio.Samples {
@@ -251,12 +354,12 @@ func TestMixFollowsTheClockOfTheOutput(t *testing.T) {
 					total += int64(p.Audio.Len())
 				}
 				require.Zero(t, gaps, "the output ran out of audio")
-				require.Greater(t, len(s.Played()), 59)
+				require.GreaterOrEqual(t, len(s.Played()), 10)
 				require.InDelta(t, agents.SamplesIn(time.Since(begin), c.clock), total, 1)
 				heard := begin.Add(agents.SampleDuration(at, c.clock))
 				// In a minute the clocks part by 12 ms.
 				require.InDelta(t, 0, started.Sub(heard), float64(12*ms))
-				require.Less(t, heard.Sub(begin), time.Hour+11*ms+leadTime+12*ms, "the voice waited")
+				require.Less(t, heard.Sub(begin), 10*time.Minute+11*ms+leadTime+12*ms, "the voice waited")
 			})
 		})
 	}
@@ -295,7 +398,7 @@ func TestMixWhenTheOutputFails(t *testing.T) {
 		say(t, voice, 200, 500)
 		time.Sleep(30 * ms)
 		broken := errors.New("broken")
-		s.err = broken
+		s.err.Store(&broken)
 		done := make(chan error)
 		go func() { done <- voice.CaptureFrame(t.Context(), frame(500, 500)) }()
 		require.NoError(t, <-done)
@@ -312,7 +415,7 @@ func TestMixWhenTheOutputFails(t *testing.T) {
 		voice.Detach()
 		background.Detach()
 
-		s.err = nil
+		s.err.Store(nil)
 		l = listen(voice)
 		say(t, voice, 20, 500)
 		voice.Flush()

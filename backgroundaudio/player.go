@@ -167,7 +167,7 @@ func (p *Player) Start(ctx context.Context, session *agents.AgentSession, out ag
 	return nil
 }
 
-// prepare converts a clip.
+// prepare converts a clip that will be played in a loop by default.
 func prepare(s Sound, f form) error {
 	clip, ok := s.Source.(*Clip)
 	if b, builtin := s.Source.(Builtin); builtin {
@@ -180,12 +180,9 @@ func prepare(s Sound, f form) error {
 	if !ok {
 		return nil
 	}
-	for _, f.loop = range [...]bool{false, true} {
-		if _, err := clip.in(f); err != nil {
-			return err
-		}
-	}
-	return nil
+	f.loop = s.Loop != agents.Off
+	_, err := clip.in(f)
+	return err
 }
 
 // Play plays one of the sounds, chosen by their probabilities; a single one is played unless its probability says

@@ -347,7 +347,7 @@ func TestOutputThatFails(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(105 * ms)
 		broken := errors.New("broken")
-		s.err = broken
+		s.err.Store(&broken)
 		<-p.Done()
 		require.NoError(t, h.Wait(t.Context()))
 		require.ErrorIs(t, p.Close(), broken)
