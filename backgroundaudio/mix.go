@@ -27,9 +27,10 @@ const (
 // positions, pauses and interruptions of its own: pausing or clearing one leaves the other as it is.
 //
 // The output below is attached while one of the two is, and hears one stream, cut into segments of a minute that follow
-// each other without a gap. At most 60 ms are mixed ahead of what is heard, however much the output would hold, so that a
-// voice begins within that time. What has been mixed cannot be taken back: Clear and Pause act on what follows, and the position of an interrupted segment counts those 60 ms. PlaybackStarted and PlaybackFinished come when
-// the segment is heard to begin and end, by the samples and the clock of the output.
+// each other without a gap. At most 60 ms are mixed ahead of what is heard, however much the output would hold, so that
+// a voice begins within that time. What has been mixed cannot be taken back: Clear and Pause act on what follows, and
+// the position of an interrupted segment counts those 60 ms. PlaybackStarted and PlaybackFinished come when the segment
+// is heard to begin and end, by the samples and the clock of the output.
 //
 // Frames must have the output's sample rate and channels, which Capabilities tells; one that takes any gets 48 kHz and
 // mono. Voice holds 200 ms and background 100 ms before CaptureFrame waits. Both can pause, even if the output cannot.

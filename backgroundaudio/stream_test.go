@@ -119,7 +119,7 @@ func TestFramesAreStopped(t *testing.T) {
 		time.Sleep(105 * ms)
 		h.Stop()
 		<-stopped
-		require.True(t, h.over())
+		require.NoError(t, h.Wait(t.Context()))
 		require.Equal(t, 140*ms, sinceStart(s)) // the fade is mixed at 120 and 140
 
 		silent, err := p.Play(Sound{Source: Frames(func(func(agents.AudioFrame) bool) { time.Sleep(time.Second) }), FadeOut: time.Hour})

@@ -28,14 +28,11 @@ func noise(rng *rand.Rand, seconds int) loop {
 // filter filters the loop as one that has been going round for ever: the first pass only leaves the filter in the state
 // in which the end finds it.
 func (l loop) filter(filters ...biquad) loop {
-	const alive = 1e-15 // below hearing; without it silence ends in numbers that processors are slow with
+	before := make(loop, min(len(l), Rate))
 	for _, f := range filters {
-		for _, x := range l[max(0, len(l)-Rate):] {
-			f.next(x + alive)
-		}
-		for i, x := range l {
-			l[i] = f.next(x + alive)
-		}
+		copy(before, l[len(l)-len(before):])
+		f.over(before)
+		f.over(l)
 	}
 	return l
 }
