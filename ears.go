@@ -31,6 +31,7 @@ type ears struct {
 	detector     AudioTurnDetector
 	detectorStop context.CancelFunc
 	predicting   context.CancelFunc
+	asked        uint64 // the id of the last request to the detector
 	judgeStop    context.CancelFunc
 
 	silenced atomic.Bool
