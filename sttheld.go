@@ -19,11 +19,13 @@ const (
 //
 // The audio is held from where the last final transcript ends. Without timing, a final transcript is taken to be about
 // all that was sent, except for a speech that began less than [finalLatency] ago; when nothing tells where speech was,
-// about what was sent longer ago than that. While a VAD says that there was no speech since, little is held. There is
-// never more than [maxHeldSpeech]; beyond that the oldest goes, and counts as lost if no stream has had it.
+// about what was sent longer ago than that, and about the rest as well when that long no other text has followed. While
+// a VAD says that there was no speech since, little is held. There is never more than [maxHeldSpeech]; beyond that the
+// oldest goes, and counts as lost if no stream has had it.
 //
 // It is not safe for concurrent use. Positions count samples of one channel since the first.
 type sttHeld struct {
+	interim bool          // the recogniser tells what it hears before it is sure
 	voiced  bool          // a VAD tells of speech
 	padding time.Duration // how far the beginning of speech may be before what the VAD says of it
 	silence time.Duration // how long the VAD takes to find the end of speech
@@ -38,6 +40,7 @@ type sttHeld struct {
 	offered int64 // where that begins which it was offered last and may not take
 	had     int64 // the first that no stream has taken
 	settled int64 // up to here everything was recognised
+	doubt   int64 // up to here too, if no text follows; 0 if that is not known
 	lost    int64 // how many no stream will take
 
 	speaking  bool
@@ -116,6 +119,9 @@ func (h *sttHeld) noticed() int64 { return h.end() - h.samples(h.padding+heldBef
 
 // trim forgets what is not needed, and what is too much.
 func (h *sttHeld) trim() {
+	if h.doubt > 0 && h.next >= h.doubt+h.samples(finalLatency) {
+		h.settled, h.doubt = max(h.settled, h.doubt), 0
+	}
 	from := min(h.needed(), h.offered)
 	if least := h.end() - h.samples(maxHeldSpeech); from < least {
 		from = least
@@ -147,7 +153,10 @@ func (h *sttHeld) openStream() {
 }
 
 // closeStream ends a stream. What none has had must be kept for the next.
-func (h *sttHeld) closeStream() { h.next, h.offered, h.open = h.had, h.had, false }
+func (h *sttHeld) closeStream() {
+	h.next, h.offered, h.open = h.had, h.had, false
+	h.doubt = 0 // text may have followed
+}
 
 // offer copies what the stream is to get next, up to a position and as much as there is room for.
 func (h *sttHeld) offer(dst []int16, until int64) []int16 {
@@ -209,7 +218,7 @@ func (h *sttHeld) giveUp() (again bool) {
 func (h *sttHeld) found(ev STTEvent) STTEvent {
 	ev = h.plausible(ev)
 	if usefulSTTEvent(ev) {
-		h.answered = true
+		h.answered, h.doubt = true, 0
 	}
 	if ev.Type == STTFinal && (ev.Transcript.End > 0 || ev.Transcript.Text != "") {
 		h.settle(ev.Transcript.End)
@@ -228,6 +237,9 @@ func (h *sttHeld) settle(end time.Duration) {
 		rest = at+h.samples(finalSlack) < h.voiceEnd
 	case !h.voiced:
 		at = recent
+		if h.interim {
+			h.doubt = h.next
+		}
 	case h.voices > 1 && h.voiceAt > recent:
 		at = h.voiceAt // it is about the speech before this one
 	case h.speaking:

@@ -106,6 +106,7 @@ func startSTTPump(ctx context.Context, o sttPumpOptions, workers *sttWorkers) *s
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
 	if o.stt != nil {
 		p.caps = o.stt.Capabilities()
+		p.held.interim = p.caps.InterimResults
 	}
 	if o.vad != nil && o.vad != NoVAD && !o.unvoiced {
 		caps := o.vad.Capabilities()
