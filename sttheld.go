@@ -148,13 +148,14 @@ func (h *sttHeld) lose(before int64) {
 // openStream begins a stream, which is to get all that is needed.
 func (h *sttHeld) openStream() {
 	h.begin = max(h.start(), min(h.needed(), h.had))
-	h.lose(h.begin)
 	h.next, h.offered, h.open = h.begin, h.begin, true
 }
 
 // closeStream ends a stream. What none has had must be kept for the next.
 func (h *sttHeld) closeStream() {
-	h.next, h.offered, h.open = h.had, h.had, false
+	h.next, h.open = h.had, false
+	h.lose(h.start()) // of what it was offered and has not taken
+	h.next, h.offered = h.had, h.had
 	h.doubt = 0 // text may have followed
 }
 

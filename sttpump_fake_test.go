@@ -298,12 +298,25 @@ func (p *pumped) log() []string {
 	return slices.Clone(p.lines)
 }
 
+// events returns what was found, failures what failed, and endError how it ended, once everything is quiet.
+func (p *pumped) events() []STTEvent {
+	p.log()
+	return p.heard
+}
+
+func (p *pumped) failures() []error {
+	p.log()
+	return p.errs
+}
+
+func (p *pumped) endError() error {
+	p.log()
+	return p.overErr
+}
+
 // texts returns the final transcripts.
 func (p *pumped) texts() (texts []string) {
-	synctest.Wait()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, ev := range p.heard {
+	for _, ev := range p.events() {
 		if ev.Type == STTFinal {
 			texts = append(texts, ev.Transcript.Text)
 		}

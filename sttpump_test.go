@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,7 +65,7 @@ func TestSTTPumpFailsForGood(t *testing.T) {
 				p := startPump(t, sttPumpOptions{stt: stt, conn: ConnectOptions{MaxRetries: c.retries}})
 				time.Sleep(10 * time.Second)
 				require.Equal(t, []string{"0s failed for good: " + c.err.Error(), "500ms failed for good: " + c.err.Error()}, p.log())
-				require.Equal(t, []error{c.err, c.err}, p.errs, "the very errors")
+				require.Equal(t, []error{c.err, c.err}, p.failures(), "the very errors")
 				require.Equal(t, 3, stt.opened())
 			})
 		})
@@ -90,7 +91,7 @@ func TestSTTPumpRetries(t *testing.T) {
 			"2.1s failed: " + text,
 			"4.1s failed for good: puppet: recognize: failed after 4 attempts (503 Service Unavailable): " + text,
 		}, p.log())
-		require.ErrorIs(t, p.errs[3], down)
+		require.ErrorIs(t, p.failures()[3], down)
 		stt.stream(t, 5).fails(sttRefusal(500)) // the first failure of its series
 		time.Sleep(10 * time.Second)
 		require.Equal(t, []string{"10s failed: " + sttRefusal(500).Error(), "10.1s failed: " + text}, p.log()[4:])
@@ -120,7 +121,7 @@ func TestSTTPumpCountsFromZeroAfterFinals(t *testing.T) {
 				p := startPump(t, sttPumpOptions{stt: stt, conn: ConnectOptions{MaxRetries: 2}})
 				time.Sleep(time.Minute)
 				n := 0
-				for _, err := range p.errs {
+				for _, err := range p.failures() {
 					if err.Error() != sttRefusal(503).Error() {
 						break
 					}
@@ -145,7 +146,7 @@ func TestSTTPumpEndsWithOtherErrors(t *testing.T) {
 		p := startPump(t, sttPumpOptions{stt: stt})
 		p.say(1, time.Second)
 		require.Equal(t, []string{"0s final one [0s 1s]", "0s ended: odd"}, p.log())
-		require.Equal(t, odd, p.overErr)
+		require.Equal(t, odd, p.endError())
 		require.NoError(t, p.wait(t.Context()))
 		require.Equal(t, 1, stt.opened())
 		require.True(t, stt.stream(t, 1).closed)
@@ -264,8 +265,8 @@ func TestSTTPumpWithARecognizer(t *testing.T) {
 		p.say(2, time.Second)
 		p.say(0, 210*time.Millisecond)
 		time.Sleep(300 * time.Millisecond)
-		require.Len(t, p.errs, 1)
-		require.ErrorContains(t, p.errs[0], "failed after 2 attempts")
+		require.Len(t, p.failures(), 1)
+		require.ErrorContains(t, p.failures()[0], "failed after 2 attempts")
 		r.fails = nil
 		p.say(0, 2*time.Second)
 		require.Equal(t, []string{"0 1 0", "0 2 0"}, p.texts())
@@ -298,11 +299,11 @@ func TestSTTPumpGivesTheNextStreamWhatWasNotRecognised(t *testing.T) {
 				p.say(2, 2*time.Second) // cut in the middle
 				p.say(0, 5*time.Second)
 				require.Equal(t, []string{"1", "2"}, p.texts())
-				require.Len(t, p.errs, 3)
+				require.Len(t, p.failures(), 3)
 				require.Zero(t, p.dropped())
 				if c.timed {
-					require.Equal(t, 4*time.Second+time.Millisecond, p.heard[len(p.heard)-1].Transcript.Start, "across streams")
-					require.Equal(t, 6200*time.Millisecond, p.heard[len(p.heard)-1].Transcript.End)
+					require.Equal(t, 4*time.Second+time.Millisecond, p.events()[len(p.events())-1].Transcript.Start, "across streams")
+					require.Equal(t, 6200*time.Millisecond, p.events()[len(p.events())-1].Transcript.End)
 				}
 			})
 		})
@@ -331,8 +332,8 @@ func TestSTTPumpPositionsGoOn(t *testing.T) {
 			"2s start_of_speech [30.5s]", "2s final one [30.5s 31.5s]", "2s failed: " + sttRefusal(503).Error(),
 			"3.1s end_of_speech [32s]", "3.1s final two [31.6s 32.1s]",
 		}, p.log())
-		require.Equal(t, TimedText{Text: "one", Start: 30500 * time.Millisecond, End: 31500 * time.Millisecond}, p.heard[1].Transcript.Words[0])
-		require.Equal(t, 31400*time.Millisecond, p.heard[1].Alternatives[0].End)
+		require.Equal(t, TimedText{Text: "one", Start: 30500 * time.Millisecond, End: 31500 * time.Millisecond}, p.events()[1].Transcript.Words[0])
+		require.Equal(t, 31400*time.Millisecond, p.events()[1].Alternatives[0].End)
 		require.Equal(t, 500*time.Millisecond, ev.Transcript.Words[0].Start, "the recogniser's own")
 	})
 }
@@ -350,7 +351,7 @@ func TestSTTPumpOpeningTakesTooLong(t *testing.T) {
 		p := startPump(t, sttPumpOptions{stt: stt, conn: ConnectOptions{Timeout: Delay(3 * time.Second)}})
 		p.say(1, 4*time.Second)
 		require.Equal(t, []string{"3s failed: puppet: recognize: no stream within 3s: timed out"}, p.log())
-		require.ErrorIs(t, p.errs[0], ErrTimeout)
+		require.ErrorIs(t, p.failures()[0], ErrTimeout)
 		_, audio := stt.stream(t, 2).got()
 		require.Equal(t, "1×4000", audio)
 	})
@@ -399,10 +400,11 @@ func TestSTTPumpGivesUpOnAnSTTThatIgnoresItsContext(t *testing.T) {
 // What a stream refuses is offered again, in order, even if no more audio comes.
 func TestSTTPumpOffersAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		full, calls := true, 0
+		var room atomic.Bool
+		var calls atomic.Int32
 		stt := newPuppet(func(_ context.Context, _ int, s *puppetStream) error {
 			refuses := func() error {
-				if calls++; full {
+				if calls.Add(1); !room.Load() {
 					return fmt.Errorf("not now: %w", ErrBacklog)
 				}
 				return nil
@@ -419,8 +421,8 @@ func TestSTTPumpOffersAgain(t *testing.T) {
 		p.setKeyterms([]string{"a"})
 		p.pushItem(message("b"))
 		time.Sleep(2 * time.Second)
-		require.LessOrEqual(t, calls, 2*20+7*20+3, "every 50 ms and not for every frame")
-		full = false
+		require.LessOrEqual(t, calls.Load(), int32(7*20+3), "every 50 ms and not for every frame")
+		room.Store(true)
 		time.Sleep(50 * time.Millisecond)
 		got, audio := stt.stream(t, 1).got()
 		require.Equal(t, "1×1000 2×1000 3×1000 4×1000 5×1000", audio)
@@ -488,10 +490,10 @@ func TestSTTPumpForgetsWhatWasSentAMinuteAgo(t *testing.T) {
 // A stream that takes less than comes misses what is in between, and what it says later is put where it belongs.
 func TestSTTPumpStreamFallsBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := true
+		var fast atomic.Bool
 		stt := newPuppet(func(_ context.Context, _ int, s *puppetStream) error {
 			s.onSend = func(AudioFrame) error {
-				if slow && len(s.audio) >= 100 {
+				if !fast.Load() && len(s.audio) >= 100 {
 					return ErrBacklog
 				}
 				return nil
@@ -506,7 +508,7 @@ func TestSTTPumpStreamFallsBehind(t *testing.T) {
 		p.send(tone(3, 10*time.Second))
 		p.send(tone(4, time.Minute))
 		require.Equal(t, 10*time.Second, p.dropped())
-		slow = false
+		fast.Store(true)
 		time.Sleep(50 * time.Millisecond)
 		_, audio := stt.stream(t, 1).got()
 		require.Equal(t, "1×100 2×100 4×60000", audio)
@@ -717,7 +719,7 @@ func TestSTTPumpSlowStream(t *testing.T) {
 		stt.stream(t, 1).says(STTEvent{Type: STTInterim, Transcript: Transcript{Text: "one"}})
 		p.say(0, 30*time.Second)
 		require.Equal(t, 1, stt.opened())
-		require.Empty(t, p.errs)
+		require.Empty(t, p.failures())
 	})
 }
 
@@ -747,14 +749,14 @@ func TestSTTPumpFinishes(t *testing.T) {
 				return nil
 			}
 			return nil
-		}, []string{"1s final one [0s 1s]", "1s ended: <nil>"}},
+		}, []string{"990ms final one [0s 1s]", "990ms ended: <nil>"}},
 		{"never says so", func(_ int, s *puppetStream) error {
 			s.onEnd = func() error {
 				s.says(final("one", 0, 980*time.Millisecond))
 				return nil
 			}
 			return nil
-		}, []string{"1s final one [0s 980ms]", "11s ended: <nil>"}},
+		}, []string{"990ms final one [0s 980ms]", "10.99s ended: <nil>"}},
 		{"fails at the end", func(n int, s *puppetStream) error {
 			s.onEnd = func() error {
 				if n == 2 {
@@ -766,7 +768,7 @@ func TestSTTPumpFinishes(t *testing.T) {
 				return nil
 			}
 			return nil
-		}, []string{"1s failed: " + sttRefusal(503).Error(), "1.1s final one [0s 1s]", "1.1s ended: <nil>"}},
+		}, []string{"990ms failed: " + sttRefusal(503).Error(), "1.09s final one [0s 1s]", "1.09s ended: <nil>"}},
 		{"fails for good", func(int, *puppetStream) error { return sttRefusal(401) }, []string{
 			"0s failed for good: " + sttRefusal(401).Error(), "500ms failed for good: " + sttRefusal(401).Error(),
 			"1s failed for good: " + sttRefusal(401).Error(), "1s ended: <nil>",
@@ -777,7 +779,7 @@ func TestSTTPumpFinishes(t *testing.T) {
 				stt := newPuppet(func(_ context.Context, n int, s *puppetStream) error { return c.open(n, s) })
 				p := startPump(t, sttPumpOptions{stt: stt})
 				p.send(tone(1, time.Second))
-				time.Sleep(time.Second)
+				time.Sleep(990 * time.Millisecond)
 				p.finish()
 				p.send(tone(2, time.Second)) // too late
 				time.Sleep(time.Minute)

@@ -63,6 +63,9 @@ func (p *sttPump) runNodeOnce() error {
 // failures are reported like those of a pump without a node; the node gets only what ends it. ctx is that of the node
 // and nodeCtx what the node gave.
 func (p *sttPump) stage(ctx, nodeCtx context.Context, audio iter.Seq[AudioFrame], yield func(STTEvent, error) bool) {
+	if ctx.Err() != nil {
+		return // the node has ended
+	}
 	if p.o.stt == nil {
 		yield(STTEvent{}, ErrNoSTT)
 		return
