@@ -1,5 +1,5 @@
 # What the README says, and .ci/run, are these commands.
-.PHONY: test run explore bench fuzz lint
+.PHONY: test run explore flagship bench budgets fuzz lint
 
 test: ## every test, with the race detector and in a random order
 	go test -race -shuffle=on ./...
@@ -10,8 +10,14 @@ run: ## a first conversation, without a key
 explore: ## the search for orderings, and random conversations, in full (with the race detector both are shorter)
 	PARLEY_CHAOS=2000 go test -count=1 -run '^Test(Explore|Chaos)' .
 
+flagship: ## the ten-minute conversation: the same log 1,000 times, and nothing lost in 10,000 orderings (an hour)
+	PARLEY_FLAGSHIP_RUNS=1000 PARLEY_FLAGSHIP=10000 go test -count=1 -timeout 3h -run '^Test(Explore)?Flagship$$' .
+
 bench: ## what a turn, a handoff, a task and a session cost
 	go test -run '^$$' -bench . -benchmem .
+
+budgets: ## what voice sessions cost at the pace of calls, against the budgets (minutes, on a quiet machine)
+	PARLEY_BUDGETS=1 go test -v -count=1 -timeout 30m -run '^TestBudgets$$' .
 
 fuzz: ## every fuzz target for a while
 	@for pkg in $$(go list ./...); do \

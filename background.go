@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/parley-voice/agents/internal/filler"
 )
 
 // Calls that went on in the background with RunContext.Update, and the replies to their results.
@@ -76,6 +78,11 @@ func (t *toolCall) update(message string) error {
 		return ErrSessionClosed
 	}
 	t.updates++
+	for _, run := range c.fillers {
+		if run.call == t {
+			run.step(filler.Progress)
+		}
+	}
 	text := strings.NewReplacer("{name}", t.call.Name, "{call_id}", t.call.CallID, "{message}", message).
 		Replace(t.f.templates(t.tool).Update)
 	if t.updates > 1 {

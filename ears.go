@@ -297,7 +297,7 @@ func (e *ears) recreateSTT() {
 	}
 	pump, err := newSTTPump(c.ctx, sttPumpOptions{
 		stt: stt, vad: f.models.vad, conn: c.opts.STTConn, node: f.agent.STTNode, offset: offset,
-		opts:   STTOptions{},
+		opts:   STTOptions{Keyterms: c.keytermsNow()},
 		event:  func(ev STTEvent) { c.queue.Post(src, mine(func() { e.recognised(stt, ev) })) },
 		failed: func(err error, recoverable bool) { e.sttFailed(src, mine, err, recoverable) },
 		ended: func(err error) {
@@ -386,6 +386,41 @@ func (e *ears) flushSTT(frames int, length time.Duration) {
 		}
 	}
 	e.pump.flush()
+}
+
+// keytermsNow are the words to expect, or nil.
+func (c *core) keytermsNow() []string {
+	if c.keyterms == nil {
+		return nil
+	}
+	return c.keyterms.terms()
+}
+
+// findKeyterms has a model look for words to expect after a message of the user.
+func (c *core) findKeyterms(item ChatItem) {
+	m, ok := item.(*ChatMessage)
+	if !ok || m.Role != RoleUser || c.keyterms == nil || c.closing != nil {
+		return
+	}
+	look := c.keyterms.userMessage(m.Text(), c.history)
+	if look == nil {
+		return
+	}
+	var pass keytermPass
+	ctx := c.ctx
+	j := &job{what: "keyterm detection", src: c.newSource(order.Model)}
+	j.end = func(e ending) {
+		if e.abandoned {
+			return
+		}
+		if c.keyterms.done(pass) && c.ears.pump != nil {
+			c.ears.pump.setKeyterms(c.keytermsNow())
+		}
+	}
+	c.spawn(j, func() error {
+		pass = look(ctx)
+		return pass.err
+	})
 }
 
 // itemAdded tells a recogniser that wants to know how the conversation goes on.

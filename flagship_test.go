@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -206,11 +204,13 @@ func TestFlagship(t *testing.T) {
 	f := newFlagship()
 	require.Len(t, f.said, 60)
 	var want string
-	for range 3 {
+	for range flagshipRuns(t) {
 		var log string
 		begin := time.Now()
 		agenttest.Run(t, func(t *testing.T) { log = f.run(t) })
-		t.Logf("%v, %d lines, %s", time.Since(begin), strings.Count(log, "\n"), hashOf(log))
+		if want == "" {
+			t.Logf("%v, %d lines, %s", time.Since(begin), strings.Count(log, "\n"), hashOf(log))
+		}
 		if want == "" {
 			want = log
 			for _, part := range []string{"handoff front to sales", "FalseInterruption Resumed", "(interrupted)"} {
@@ -227,16 +227,11 @@ func TestExploreFlagship(t *testing.T) {
 	agenttest.Explore(t, flagshipOrderings(t), func(t *testing.T) { f.run(t) })
 }
 
+// flagshipRuns is how often the log is compared: PARLEY_FLAGSHIP_RUNS, or a few times.
+func flagshipRuns(t *testing.T) int { return numbers(t, "PARLEY_FLAGSHIP_RUNS", "3")[0] }
+
 // flagshipOrderings is how many orderings are tried: PARLEY_FLAGSHIP, or a few.
 func flagshipOrderings(t *testing.T) int {
-	n := 20
-	if raceDetector {
-		n = 3
-	}
-	if s := os.Getenv("PARLEY_FLAGSHIP"); s != "" {
-		var err error
-		n, err = strconv.Atoi(s)
-		require.NoError(t, err)
-	}
-	return n
+	few := map[bool]string{false: "20", true: "3"}[raceDetector]
+	return numbers(t, "PARLEY_FLAGSHIP", few)[0]
 }

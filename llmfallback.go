@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -16,10 +15,6 @@ import (
 const (
 	defaultFallbackAttemptTimeout = 5 * time.Second
 	defaultFallbackRetryInterval  = 500 * time.Millisecond
-	// maxProbe bounds a recovery probe whose model produces without end.
-	maxProbe = time.Minute
-	// probeGrace is how long Close waits for probes, which are cancelled.
-	probeGrace = 5 * time.Second
 )
 
 // FallbackLLMOptions configure a [FallbackLLM].
@@ -33,11 +28,16 @@ type FallbackLLMOptions struct {
 	MaxRetriesPerLLM int
 	// RetryInterval is the pause before the second and later retries of a member, 0.5 s by default; the first waits 0.1 s.
 	RetryInterval time.Duration
+	// HedgeAfter is how long a request may be without text or calls until the next available member is started beside
+	// the one at work, so that a slow start costs no more than this. Whichever produces first answers. The other is
+	// cancelled and stays available; what it cost is not reported. By default, and with Never, members take turns.
+	HedgeAfter Delay
 	// RetryAfterOutput lets the next member start over after a failure in the middle of an answer, so that the user may
 	// hear its beginning twice. By default such a failure ends the request.
 	RetryAfterOutput bool
 	// OnAvailability, if set, hears of every member that becomes unavailable or available again. It is called one call
-	// at a time and in order, on the goroutine of a request or a probe, and should return soon.
+	// at a time and in order, on the goroutine of a request or a probe, and should return soon. A panic in it is
+	// dropped.
 	OnAvailability func(i int, llm LLM, available bool)
 }
 
@@ -54,27 +54,8 @@ type FallbackLLMOptions struct {
 type FallbackLLM struct {
 	opts    FallbackLLMOptions
 	conn    ConnectOptions // how a member is tried
-	serving atomic.Int32   // the member that last served
-
-	mu      sync.Mutex // never held across a call
-	members []fallbackMember
-	probes  int // running
-	closed  bool
-	done    chan struct{} // made by Close, closed when no probe runs
-
-	changes []availabilityChange // not reported yet
-	telling bool                 // someone is reporting
-}
-
-type fallbackMember struct {
-	llm         LLM
-	unavailable bool
-	stopProbe   context.CancelFunc // nil unless a probe runs
-}
-
-type availabilityChange struct {
-	member    int
-	available bool
+	health  *fallbackHealth
+	serving atomic.Int32 // the member that last served
 }
 
 var (
@@ -107,9 +88,11 @@ func NewFallbackLLM(o FallbackLLMOptions) (*FallbackLLM, error) {
 		opts: o,
 		conn: ConnectOptions{MaxRetries: o.MaxRetriesPerLLM, RetryInterval: o.RetryInterval, Timeout: Delay(o.AttemptTimeout)},
 	}
-	for _, llm := range o.LLMs {
-		f.members = append(f.members, fallbackMember{llm: llm})
+	var tell func(int, bool)
+	if o.OnAvailability != nil {
+		tell = func(i int, available bool) { o.OnAvailability(i, o.LLMs[i], available) }
 	}
+	f.health = newFallbackHealth(len(o.LLMs), 0, tell)
 	return f, nil
 }
 
@@ -141,11 +124,15 @@ func (f *FallbackLLM) Prewarm(ctx context.Context) {
 // Chat implements [LLM].
 func (f *FallbackLLM) Chat(ctx context.Context, req ChatRequest) iter.Seq2[ChatChunk, error] {
 	return func(yield func(ChatChunk, error) bool) {
-		order, available := f.order()
+		order, available := f.health.order()
 		if available > 0 {
 			for _, i := range order[available:] {
 				f.probe(i, req)
 			}
+		}
+		if after, on := f.opts.HedgeAfter.or(0); on && len(order) > 1 {
+			newHedge(ctx, f, req, order, available).run(after, yield)
+			return
 		}
 		failures := make(memberErrors, 0, len(order))
 		for _, i := range order {
@@ -155,12 +142,16 @@ func (f *FallbackLLM) Chat(ctx context.Context, req ChatRequest) iter.Seq2[ChatC
 			}
 			failures = append(failures, err)
 		}
-		yield(ChatChunk{}, &ProviderError{
-			Provider: "fallback",
-			Op:       "chat",
-			Message:  fmt.Sprintf("all %d models failed", len(failures)),
-			Err:      fmt.Errorf("%w: %w", ErrConnection, failures),
-		})
+		yield(ChatChunk{}, allLLMsFailed(failures))
+	}
+}
+
+func allLLMsFailed(failures memberErrors) error {
+	return &ProviderError{
+		Provider: "fallback",
+		Op:       "chat",
+		Message:  fmt.Sprintf("all %d models failed", len(failures)),
+		Err:      fmt.Errorf("%w: %w", ErrConnection, failures),
 	}
 }
 
@@ -180,36 +171,13 @@ func (e memberErrors) Error() string {
 
 func (e memberErrors) Unwrap() []error { return e }
 
-// order returns in which order to try the members: the available ones, which it counts, and then, as a last resort, the
-// others.
-func (f *FallbackLLM) order() (order []int, available int) {
-	order = make([]int, 0, len(f.members))
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i := range f.members {
-		if !f.members[i].unavailable {
-			order = append(order, i)
-		}
-	}
-	available = len(order)
-	for i := range f.members {
-		if f.members[i].unavailable {
-			order = append(order, i)
-		}
-	}
-	return order, available
-}
-
 // try lets a member answer. It reports whether the request is over, answered or not, and why the member failed if it is
 // not over.
 func (f *FallbackLLM) try(ctx context.Context, i int, req ChatRequest, yield func(ChatChunk, error) bool) (failure error, over bool) {
 	useful := false
 	for chunk, err := range chatWithRetry(ctx, f.opts.LLMs[i], req, f.conn, nil) {
 		if err != nil {
-			if ctx.Err() == nil && !refusesRequest(err) {
-				f.setAvailable(i, false)
-				f.probe(i, req)
-			}
+			f.blame(ctx, i, req, err)
 			if ctx.Err() != nil || useful && !f.opts.RetryAfterOutput {
 				yield(ChatChunk{}, err)
 				return nil, true
@@ -225,9 +193,17 @@ func (f *FallbackLLM) try(ctx context.Context, i int, req ChatRequest, yield fun
 		}
 	}
 	if useful {
-		f.setAvailable(i, true)
+		f.health.setAvailable(i, true)
 	}
 	return nil, true
+}
+
+// blame makes a member unavailable that failed and was not just cancelled.
+func (f *FallbackLLM) blame(ctx context.Context, i int, req ChatRequest, err error) {
+	if ctx.Err() == nil && !refusesRequest(err) {
+		f.health.setAvailable(i, false)
+		f.probe(i, req)
+	}
 }
 
 // refusesRequest reports whether a failure is about the request and not about the member.
@@ -237,37 +213,14 @@ func refusesRequest(err error) bool {
 		pe.Status == http.StatusUnprocessableEntity)
 }
 
-// probe starts a probe of an unavailable member, unless one is running, with a copy of the request.
+// probe asks an unavailable member in the background, with a copy of the request, whether it works again.
 func (f *FallbackLLM) probe(i int, req ChatRequest) {
-	f.mu.Lock()
-	m := &f.members[i]
-	if f.closed || !m.unavailable || m.stopProbe != nil {
-		f.mu.Unlock()
+	ctx, ok := f.health.beginProbe(context.Background(), i)
+	if !ok {
 		return
 	}
-	ctx, stop := context.WithTimeout(context.Background(), maxProbe)
-	m.stopProbe = stop
-	f.probes++
-	f.mu.Unlock()
-
 	req.Context = req.Context.Copy() // the caller's may change when its request is over
-	go func() {
-		defer f.probeEnded(i)
-		defer func() { _ = recover() }() // a panic is no answer, and here it would end the process
-		if answers(ctx, m.llm, req, f.conn) {
-			f.setAvailable(i, true)
-		}
-	}()
-}
-
-func (f *FallbackLLM) probeEnded(i int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.members[i].stopProbe()
-	f.members[i].stopProbe = nil
-	if f.probes--; f.probes == 0 && f.done != nil {
-		close(f.done)
-	}
+	f.health.runProbe(ctx, i, func(ctx context.Context) bool { return answers(ctx, f.opts.LLMs[i], req, f.conn) })
 }
 
 // answers reports whether a model answers a request to the end.
@@ -282,63 +235,11 @@ func answers(ctx context.Context, llm LLM, req ChatRequest, conn ConnectOptions)
 	return useful
 }
 
-// setAvailable records the availability of a member and reports a change of it.
-func (f *FallbackLLM) setAvailable(i int, available bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.members[i].unavailable != available {
-		return
-	}
-	f.members[i].unavailable = !available
-	if f.opts.OnAvailability == nil {
-		return
-	}
-	f.changes = append(f.changes, availabilityChange{i, available})
-	if f.telling {
-		return // whoever is at it reports this one as well
-	}
-	f.telling = true
-	defer func() { f.telling = false }()
-	for len(f.changes) > 0 {
-		c := f.changes[0]
-		f.changes = f.changes[1:]
-		f.tell(c)
-	}
-}
-
-// tell reports a change with f.mu, which its caller holds, unlocked meanwhile.
-func (f *FallbackLLM) tell(c availabilityChange) {
-	f.mu.Unlock()
-	defer f.mu.Lock()
-	f.opts.OnAvailability(c.member, f.opts.LLMs[c.member], c.available)
-}
-
-// Close ends the probes and waits for them, for 5 s at most: a model that does not end when its context does is an
+// Close ends the probes and waits for them, and for models that HedgeAfter cancelled, for 5 s at most: a model that does not end when its context does is an
 // error. It is safe to call more than once.
 func (f *FallbackLLM) Close() error {
-	f.mu.Lock()
-	f.closed = true
-	for i := range f.members {
-		if stop := f.members[i].stopProbe; stop != nil {
-			stop()
-		}
+	if err := f.health.close(); err != nil {
+		return fmt.Errorf("agents: fallback LLM: %w", err)
 	}
-	if f.probes == 0 {
-		f.mu.Unlock()
-		return nil
-	}
-	if f.done == nil {
-		f.done = make(chan struct{})
-	}
-	done := f.done
-	f.mu.Unlock()
-
-	t := time.NewTimer(probeGrace)
-	defer t.Stop()
-	select {
-	case <-done:
-		return nil
-	case <-t.C:
-		return errors.New("agents: fallback LLM: a model ignores that its context is done")
-	}
+	return nil
 }

@@ -52,7 +52,7 @@ func chatWithRetry(ctx context.Context, llm LLM, req ChatRequest, conn ConnectOp
 				yield(ChatChunk{}, err)
 				return
 			case attempt == attempts:
-				yield(ChatChunk{}, exhausted(llm, err, attempts))
+				yield(ChatChunk{}, exhausted(providerName(llm), "chat", err, attempts))
 				return
 			}
 			if onRetry != nil {
@@ -168,14 +168,14 @@ func retryDelay(err error, attempt int, interval time.Duration) time.Duration {
 	return d
 }
 
-// exhausted wraps the failure of the last of several attempts.
-func exhausted(llm LLM, err error, attempts int) error {
+// exhausted wraps the failure of the last of several attempts, which says itself whose it is if it is a *ProviderError.
+func exhausted(provider, op string, err error, attempts int) error {
 	if attempts == 1 {
 		return err
 	}
 	e := &ProviderError{
-		Provider:  providerName(llm),
-		Op:        "chat",
+		Provider:  provider,
+		Op:        op,
 		Message:   fmt.Sprintf("failed after %d attempts", attempts),
 		Retryable: true,
 		Err:       err,

@@ -67,6 +67,7 @@ type core struct {
 	detached      []*toolCall           // calls in the background whose agent has left
 	orphanReplies []*deferred           // their results, which the agent on the floor is to reply to
 	holds         []*hold
+	fillers       []*fillerRun
 	idlers        []*idler
 	seq           uint64 // of speeches
 	lastSpeechEnd time.Time
@@ -75,6 +76,7 @@ type core struct {
 	userState  UserState
 	agentState AgentState
 	turns      turns
+	keyterms   *keytermTracker
 	ears       ears
 	mouth      mouth
 	realtime   *dialogue // with a realtime model; nil without
@@ -120,9 +122,10 @@ func newCore(opts Options) *core {
 	c.cfg.maxToolSteps = countOr(opts.MaxToolSteps, 3)
 	c.cfg.maxErrors = countOr(opts.MaxUnrecoverableErrors, 3)
 	c.cfg.speechDelay, _ = opts.MinConsecutiveSpeechDelay.or(0)
+	c.keyterms, _ = newKeytermTracker(opts.Keyterms) // Start tells what is wrong with them
 	c.cfg.ttsFilters = opts.TTSFilters
 	if opts.TTSFilters == nil {
-		c.cfg.ttsFilters = DefaultTTSFilters()
+		c.cfg.ttsFilters = DefaultTextFilters()
 	}
 	c.cfg.grace = 5 * time.Second
 	if opts.CloseGrace > 0 {
@@ -164,7 +167,8 @@ func (o *Options) validate() error {
 	if o.DrainTimeout < 0 {
 		bad("DrainTimeout is %v", o.DrainTimeout)
 	}
-	return errors.Join(append(errs, o.Turn.validate())...)
+	_, err := newKeytermTracker(o.Keyterms)
+	return errors.Join(append(errs, o.Turn.validate(), err)...)
 }
 
 func (c *core) start(ctx context.Context, first Activity, io IO, capture bool) (*activeRun, error) {
@@ -286,6 +290,7 @@ func (c *core) settle() {
 	c.stepDeferred()
 	c.stepIdlers()
 	c.stepRun()
+	c.stepFillers()
 	c.stepRealtime()
 	c.stepTurns()
 	c.stepClose()

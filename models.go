@@ -116,6 +116,32 @@ func (c *core) tune(f *frame) {
 	c.tuneRealtime(f)
 }
 
+func (c *core) updateTurnOptions(by *caller, o TurnOptions) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	var err error
+	if e := c.do(by, func() {
+		before := c.opts.Turn
+		c.opts.Turn = o
+		f := c.top()
+		if f == nil {
+			return
+		}
+		if _, _, _, err = c.turnOptions(f.agent, c.modelsOf(f.agent)); err != nil {
+			c.opts.Turn = before
+			return
+		}
+		c.cfg.interruptions = o.AllowInterruptions.or(true)
+		if f.phase >= phaseActive {
+			c.tune(f)
+		}
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
 // prewarm lets the models of the session's first agent prepare their connections.
 func (c *core) prewarm() {
 	m := c.modelsOf(c.first.persona())

@@ -82,8 +82,10 @@ type Options struct {
 
 	// MinConsecutiveSpeechDelay is the least pause between two speeches. The default is none.
 	MinConsecutiveSpeechDelay Delay
+	// Keyterms are words that the STT is told to expect, if it can be told.
+	Keyterms KeytermOptions
 	// TTSFilters change the text on its way to the TTS, and not what is shown and remembered. Nil means
-	// [DefaultTTSFilters]; an empty list means none.
+	// [DefaultTextFilters]; an empty list means none.
 	TTSFilters []TextFilter
 	// TTSTranscript takes the words that the TTS times for the transcript, in place of the text of the LLM. Default: Off.
 	TTSTranscript Toggle

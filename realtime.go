@@ -66,8 +66,8 @@ type RealtimeSession interface {
 	// Generate asks for a response. It is told by RealtimeResponseStarted with the request's id, or by a
 	// [RealtimeProblem] with it when there will be none: one of them always comes.
 	Generate(req RealtimeRequest) error
-	// Interrupt stops the responses in the making; each still gets its RealtimeResponseDone. Without any it does
-	// nothing.
+	// Interrupt stops the responses in the making, those that were asked for and have not begun included; each still
+	// gets its RealtimeResponseDone, or the problem that takes its place. Without any it does nothing.
 	Interrupt() error
 	// Truncate makes a message what the user heard of it.
 	Truncate(t RealtimeTruncation) error

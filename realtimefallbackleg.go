@@ -21,9 +21,10 @@ type realtimeLeg struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	wake   chan struct{}
-	given  map[string]bool // the items it began with
-	served bool            // it produced something; of serve
-	full   bool            // the receiver is slow; of serve
+	given  map[string]bool    // the items it began with
+	served bool               // it produced something; of serve
+	full   bool               // the receiver is slow; of serve
+	ask    []*awaitedResponse // what it is to be asked before it serves
 
 	offset    time.Duration       // guarded; of its positions
 	made      map[string]bool     // guarded; its messages
@@ -62,8 +63,9 @@ func (l *realtimeLeg) open(deadline time.Time, opts RealtimeOptions) error {
 			select {
 			case done <- o:
 			case <-l.ctx.Done():
+				defer func() { _ = recover() }() // nobody waits for it
 				if o.child != nil {
-					_ = o.child.Close() // nobody waits for it
+					_ = o.child.Close()
 				}
 			}
 		}()
@@ -286,6 +288,9 @@ func (l *realtimeLeg) take(ev RealtimeEvent) (useful bool) {
 		s.progress = time.Now()
 		s.put(ev)
 	case *RealtimeUsageReported:
+		if r := s.response(func(r *awaitedResponse) bool { return r.id != "" && r.id == ev.ResponseID }); r != nil {
+			s.pass(r)
+		}
 		s.put(ev)
 	case *RealtimeProblem:
 		problem := *ev

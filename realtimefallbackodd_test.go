@@ -172,7 +172,7 @@ func TestFallbackRealtimeEndsDuringASwap(t *testing.T) {
 // From any number of goroutines, through any number of swaps: every request gets one answer, and every response one end.
 func TestFallbackRealtimeConcurrently(t *testing.T) {
 	survived := 0
-	for seed := range uint64(30) {
+	for seed := range uint64(12) {
 		synctest.Test(t, func(t *testing.T) {
 			var models []agents.RealtimeModel
 			for i, name := range []string{"a", "b", "c"} {
@@ -253,5 +253,5 @@ func TestFallbackRealtimeConcurrently(t *testing.T) {
 			synctest.Wait()
 		})
 	}
-	require.Greater(t, survived, 20)
+	require.Greater(t, survived, 8)
 }

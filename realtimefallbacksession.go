@@ -22,12 +22,14 @@ type fallbackRealtimeSession struct {
 	mu       sync.Mutex // never held across a call
 	err      error      // after out
 	out      []RealtimeEvent
-	leg      *realtimeLeg  // nil during a swap
+	leg      *realtimeLeg  // nil until one serves, and during a swap
+	swapping bool          // and another is looked for
 	swapped  chan struct{} // closed when the swap is over
 	memory   realtimeMemory
 	awaited  []*awaitedResponse // in the order they were asked for or begun
 	calls    map[string]bool    // without an output, by id
 	replyDue int                // the version of the memory in which outputs came, during a swap, that the model is to answer
+	replying bool               // the model that is brought up answers them by itself
 	speaking bool               // the receiver was told that the user speaks
 	progress time.Time          // when a response last came on
 	ids      int
@@ -91,7 +93,7 @@ func (s *fallbackRealtimeSession) run(leg *realtimeLeg) {
 			return
 		}
 		leg = next
-		s.resume(leg)
+		s.askAgain(leg)
 	}
 }
 
@@ -120,7 +122,7 @@ func (s *fallbackRealtimeSession) bringUp(trial *realtimeTrial) (*realtimeLeg, e
 	}
 }
 
-// open opens a session of a member and makes it the leg.
+// open opens a session of a member and has it serve.
 func (s *fallbackRealtimeSession) open(i int) (*realtimeLeg, error) {
 	s.mu.Lock()
 	opts, version := s.memory.options(), s.memory.version
@@ -134,14 +136,13 @@ func (s *fallbackRealtimeSession) open(i int) (*realtimeLeg, error) {
 	for { // until it knows what was told meanwhile
 		s.mu.Lock()
 		if s.memory.version == version {
-			leg.offset = s.position()
-			s.leg = leg
+			s.start(leg)
 			s.mu.Unlock()
 			return leg, nil
 		}
 		u := s.memory.update(s.f.caps)
 		if s.replyDue > version && leg.model.Capabilities().AutoToolReply {
-			s.replyDue = 0 // by this update
+			s.replyDue, s.replying = 0, true // by this update
 		}
 		version = s.memory.version
 		s.mu.Unlock()
@@ -156,7 +157,7 @@ func (s *fallbackRealtimeSession) open(i int) (*realtimeLeg, error) {
 func (s *fallbackRealtimeSession) lost(err error, another bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.leg = nil
+	s.leg, s.swapping, s.replying = nil, true, false
 	s.swapped = make(chan struct{})
 	if another {
 		s.put(&RealtimeProblem{Err: err})
@@ -196,27 +197,40 @@ func (s *fallbackRealtimeSession) end(r *awaitedResponse) {
 	s.put(&RealtimeResponseDone{ResponseID: r.id, Cancelled: true})
 }
 
-// resume tells the receiver that the session goes on, and asks for what was not answered.
-func (s *fallbackRealtimeSession) resume(leg *realtimeLeg) {
-	s.mu.Lock()
+// start makes a leg the one that serves. After a swap it tells the receiver, and what was not answered is to be asked.
+func (s *fallbackRealtimeSession) start(leg *realtimeLeg) {
+	leg.offset = s.position()
+	s.leg = leg
+	if !s.swapping {
+		return
+	}
 	if s.replyDue != 0 {
-		s.replyDue = 0
 		s.awaited = append(s.awaited, &awaitedResponse{asked: RealtimeRequest{ID: s.newID()}})
 	}
-	ask := make([]RealtimeRequest, 0, len(s.awaited))
-	for _, r := range s.awaited {
-		ask = append(ask, r.asked)
-	}
-	s.put(&RealtimeReconnected{
-		Swapped:    true,
-		Regenerate: s.f.opts.RegenerateOnSwap.or(true) && len(ask) == 0 && len(s.calls) == 0,
-	})
+	leg.ask = slices.Clone(s.awaited)
+	regenerate := len(leg.ask) == 0 && len(s.calls) == 0 && !s.replying && s.f.opts.RegenerateOnSwap.or(true)
+	s.put(&RealtimeReconnected{Swapped: true, Regenerate: regenerate})
+	s.swapping, s.replyDue, s.replying = false, 0, false
 	s.progress = time.Now()
 	close(s.swapped)
-	s.mu.Unlock()
-	for _, req := range ask {
-		_ = s.sent(leg, leg.guard(func(child RealtimeSession) error { return child.Generate(req) })) // a failure ends the leg
+}
+
+// askAgain asks a leg for what was not answered, unless it was interrupted just now.
+func (s *fallbackRealtimeSession) askAgain(leg *realtimeLeg) {
+	for _, r := range leg.ask {
+		s.mu.Lock()
+		req := r.asked
+		if r.interrupted {
+			s.forget(r)
+			s.end(r)
+		}
+		interrupted := r.interrupted
+		s.mu.Unlock()
+		if !interrupted {
+			_ = s.sent(leg, leg.guard(func(child RealtimeSession) error { return child.Generate(req) })) // a failure ends the leg
+		}
 	}
+	leg.ask = nil
 }
 
 // newID makes up the id of a request or a response. It must be told from those of others.

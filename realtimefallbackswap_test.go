@@ -223,21 +223,37 @@ func TestFallbackRealtimeAutoToolReply(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Outputs that come during a swap are answered as well, once.
+func TestFallbackRealtimeAutoToolReplyAfterASwap(t *testing.T) {
+	auto := func(c *agents.RealtimeCapabilities) { c.AutoToolReply = true }
 	for _, test := range []struct {
 		name  string
-		after time.Duration // when the update comes
+		of    func(*agents.RealtimeCapabilities)
+		at    time.Duration // when the outputs come
+		begin int           // when the model is there
 		asked []string
 	}{
-		{"by the next, which is told later", 0, []string{"open", "update instructions context tools"}},
+		{"by itself, as it is told of them", auto, 1500 * time.Millisecond, 2000, []string{"open", "update instructions context tools"}},
+		{"asked, as it is told of them", nil, 1500 * time.Millisecond, 2000, []string{"open", "update instructions context tools", "generate fallback_1"}},
+		{"asked, as it begins with them", auto, 500 * time.Millisecond, 2000, []string{"open", "generate fallback_1"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, b := swapping(t, agenttest.RealtimeOptions{Capabilities: auto}, agenttest.OnOutput("look").Turn().Speak("Hello there.", second))
-				time.Sleep(test.after)
+				a := agenttest.NewRealtime(t, agenttest.RealtimeOptions{Name: "a", Capabilities: auto})
+				b := agenttest.NewRealtime(t, agenttest.RealtimeOptions{Name: "b", ConnectTime: second})
+				c := agenttest.NewRealtime(t, agenttest.RealtimeOptions{Name: "c", ConnectTime: second, Capabilities: test.of}, agenttest.OnOutput("look").Turn().Speak("Hello there.", second))
+				a.Faults(agenttest.CutAt(time.Millisecond))
+				b.Faults(agenttest.Refuse(agenttest.StatusError(503)))
+				s := tapeRealtime(t, fallbackOf(t, agents.RealtimeFallbackOptions{}, a, b, c), agents.RealtimeOptions{})
+				require.NoError(t, s.SendAudio(agents.Silence(time.Millisecond, 16000, 1)))
+				time.Sleep(test.at)
 				require.NoError(t, s.Update(t.Context(), agents.RealtimeUpdate{Context: outputs(true)}))
 				time.Sleep(second)
-				s.want(t, slices.Concat([]string{swapProblem, "1000 swapped true, regenerate true"}, helloOf(1000, "b1", ""))...)
-				require.Equal(t, test.asked, b.Asked())
+				s.want(t, slices.Concat([]string{swapProblem, `1000 problem of "": agenttest: chat: Service Unavailable (503)`,
+					fmt.Sprintf("%d swapped true, regenerate false", test.begin)}, helloOf(test.begin, "c1", ""))...)
+				require.Equal(t, test.asked, c.Asked())
 			})
 		})
 	}
@@ -302,6 +318,46 @@ func TestFallbackRealtimeKeepsToWhatAllCan(t *testing.T) {
 		require.ErrorIs(t, s.SendAudio(agents.AudioFrame{Samples: []int16{1}}), agents.ErrAudioFormat)
 	})
 }
+
+// What a member can do it does.
+func TestFallbackRealtimePassesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		usage := agents.RealtimeUsage{LLMUsage: agents.LLMUsage{TotalTokens: 7}}
+		a := realtimeNamed(t, "a", agenttest.OnInstructions("Greet").Turn().Write("Hello there.").Usage(usage))
+		s := tapeRealtime(t, fallbackOf(t, agents.RealtimeFallbackOptions{}, a, realtimeNamed(t, "b")), agents.RealtimeOptions{})
+		img := &agents.Image{URL: "https://example.com/a.png"}
+		require.NoError(t, s.RealtimeSession.(agents.VideoSender).SendVideo(img))
+		require.NoError(t, s.SendAudio(agents.Silence(second, 16000, 1)))
+		require.NoError(t, s.CommitAudio())
+		require.NoError(t, s.ClearAudio())
+		require.NoError(t, s.UserActivity())
+		require.NoError(t, s.Generate(agents.RealtimeRequest{ID: "x", Instructions: "Greet."}))
+		time.Sleep(second)
+		require.NoError(t, s.Truncate(agents.RealtimeTruncation{MessageID: "a1_msg1", Text: "Hello"}))
+		require.NoError(t, s.Truncate(agents.RealtimeTruncation{MessageID: "not its own", Text: "Hello"}))
+		s.want(t, `200 a1_resp1 for "x"`, "200 a1_msg1 of a1_resp1", `200 a1_msg1 "Hello "`, `200 a1_msg1 "there."`, "200 a1_msg1 done", "200 a1_resp1 used 7", "200 a1_resp1 done")
+		require.Equal(t, []*agents.Image{img}, a.Images())
+		require.Equal(t, []string{"open", "commit", "clear", "activity", "generate x", "truncate a1_msg1 0s"}, a.Asked())
+		require.Len(t, s.items, 1)
+	})
+}
+
+// A model that is told to prepare, and one without a name, in a fallback.
+func TestFallbackRealtimeOfNamelessModels(t *testing.T) {
+	m := &nameless{RealtimeModel: agenttest.NewRealtime(t, agenttest.RealtimeOptions{})}
+	f := fallbackOf(t, agents.RealtimeFallbackOptions{}, m)
+	f.Prewarm(t.Context())
+	require.Equal(t, 1, m.warm)
+	require.Equal(t, "unknown", f.Model())
+	require.Equal(t, "unknown", f.Provider())
+}
+
+type nameless struct {
+	agents.RealtimeModel
+	warm int
+}
+
+func (n *nameless) Prewarm(context.Context) { n.warm++ }
 
 // Members may take audio at different rates: it comes at the highest and is brought down for the others.
 func TestFallbackRealtimeResamples(t *testing.T) {

@@ -36,8 +36,9 @@ type segment struct {
 	audio  iter.Seq[AudioFrame]
 	node   *textPipe // into the agent's TranscriptionNode
 	noding bool
-	plain  string // the text, while the words of the TTS are the transcript
-	timed  bool   // they are
+	plain  string        // the text, while the words of the TTS are the transcript
+	timed  bool          // they are
+	open   *playout.Word // the last word, if its end is not known
 
 	early     []playout.Event // while there is no audio
 	synchro   *playout.Synchro
@@ -103,7 +104,7 @@ func (seg *segment) chunks(tts TTS, node func(context.Context, iter.Seq[string],
 		}
 	}
 	return synthesize(seg.ctx, seg.voice.read, synthesisOptions{
-		tts: tts, conn: c.opts.TTSConn, filters: c.cfg.ttsFilters, node: node,
+		tts: tts, conn: c.opts.TTSConn, transforms: c.cfg.ttsFilters, node: node,
 		opts: TTSOptions{Language: "", Timing: tts != nil && tts.Capabilities().Timing != NoTiming},
 		retry: func(err error, _ int) {
 			err = endingOf(err).err
@@ -148,11 +149,12 @@ func (seg *segment) send(chunks iter.Seq2[TTSChunk, error]) error {
 		return context.Cause(seg.ctx)
 	}
 	for chunk, err := range chunks {
-		if err != nil {
-			return err
+		if err == nil {
+			seg.tap.mark(chunk)
+			err = put(chunk.Frame)
 		}
-		seg.tap.mark(chunk)
-		if err := put(chunk.Frame); err != nil {
+		if err != nil {
+			seg.cancel(err) // the text is not waited for any more
 			return err
 		}
 	}
@@ -245,29 +247,49 @@ func (seg *segment) drain() {
 	if seg.synchro == nil && format.SampleRate > 0 {
 		seg.begin(format)
 	}
-	if len(words) > 0 {
-		e := playout.Event{Kind: playout.WordsTimed, Words: timedWords(words, format.SampleRate)}
-		if seg.timed {
-			e.Kind = playout.TimedTextAdded
-			seg.plain = ""
-		}
-		if format.SampleRate == 0 {
-			seg.tap.putBack(words) // positions are not known before the format is
-		} else {
-			seg.handle(e)
-		}
+	if len(words) > 0 && format.SampleRate == 0 {
+		seg.tap.putBack(words) // positions are not known before the format is
+	} else if len(words) > 0 {
+		seg.addWords(words)
 	}
 	if len(samples) > 0 {
 		seg.handle(playout.Event{Kind: playout.AudioAdded, Samples: samples, Channels: format.Channels})
 	}
 }
 
-func timedWords(words []TimedText, rate int) []playout.Word {
-	out := make([]playout.Word, len(words))
-	for i, w := range words {
-		out[i] = playout.Word{Text: w.Text, Start: SamplesIn(w.Start, rate), End: SamplesIn(w.End, rate)}
+// addWords takes words that the voice timed. One of which only the start is known ends where the next one begins.
+func (seg *segment) addWords(words []TimedText) {
+	rate := seg.tap.rate()
+	timed := make([]playout.Word, 0, len(words)+1)
+	for _, w := range words {
+		word := playout.Word{Text: w.Text, Start: SamplesIn(w.Start, rate), End: SamplesIn(w.End, rate)}
+		if open := seg.open; open != nil {
+			open.End = word.Start
+			timed = append(timed, *open)
+			seg.open = nil
+		}
+		if seg.timed {
+			seg.plain = ""
+			seg.handle(playout.Event{Kind: playout.TextAdded, Text: w.Text})
+		}
+		if word.End <= word.Start {
+			seg.open = &word
+			continue
+		}
+		timed = append(timed, word)
 	}
-	return out
+	if len(timed) > 0 {
+		seg.handle(playout.Event{Kind: playout.WordsTimed, Words: timed})
+	}
+}
+
+// closeWord ends the last word with the audio.
+func (seg *segment) closeWord() {
+	if open := seg.open; open != nil && seg.synchro != nil {
+		seg.open = nil
+		open.End = seg.synchro.Segment().Samples()
+		seg.handle(playout.Event{Kind: playout.WordsTimed, Words: []playout.Word{*open}})
+	}
 }
 
 // begin makes the machine that knows what is heard, now that the format is known.
@@ -351,6 +373,7 @@ func (seg *segment) jobEnded(e ending) {
 		seg.st.segmentFailed(e)
 	}
 	if seg.err == nil {
+		seg.closeWord()
 		if seg.timed {
 			seg.endTimed()
 		}

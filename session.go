@@ -111,6 +111,10 @@ func (s *AgentSession) CommitUserTurn(ctx context.Context, opts ...CommitOptions
 	return s.c.commitUserTurn(ctx, o)
 }
 
+// UpdateTurnOptions replaces Options.Turn, at once for the agent on the floor and for every later one. What cannot be is
+// an error and changes nothing.
+func (s *AgentSession) UpdateTurnOptions(o TurnOptions) error { return s.c.updateTurnOptions(s.by, o) }
+
 // SetAudioInput switches hearing on or off. What comes in meanwhile is thrown away. It is on at first.
 func (s *AgentSession) SetAudioInput(on bool) error {
 	return s.c.do(s.by, func() { s.c.ears.setOn(on) })

@@ -13,6 +13,7 @@ func (c *core) emit(e Event) {
 	c.events.emit(e, time.Now().Round(0))
 	if added, ok := e.(*ItemAdded); ok {
 		c.ears.itemAdded(added.Item)
+		c.findKeyterms(added.Item)
 	}
 }
 

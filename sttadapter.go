@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -572,24 +571,8 @@ func sttTimeout(model any, message string) error {
 	return &ProviderError{Provider: sttProviderName(model), Op: "recognize", Message: message, Retryable: true, Err: ErrTimeout}
 }
 
-// sttExhausted wraps the failure of the last of several attempts.
 func sttExhausted(model any, err error, attempts int) error {
-	if attempts == 1 {
-		return err
-	}
-	e := &ProviderError{
-		Provider:  sttProviderName(model),
-		Op:        "recognize",
-		Message:   fmt.Sprintf("failed after %d attempts", attempts),
-		Retryable: true,
-		Err:       err,
-	}
-	if pe, ok := errors.AsType[*ProviderError](err); ok {
-		e.Provider, e.Op, e.Status, e.RequestID, e.RetryAfter = pe.Provider, pe.Op, pe.Status, pe.RequestID, pe.RetryAfter
-	} else if _, ok := errors.AsType[net.Error](err); ok {
-		e.Err = fmt.Errorf("%w: %w", ErrConnection, err)
-	}
-	return e
+	return exhausted(sttProviderName(model), "recognize", err, attempts)
 }
 
 func sttProviderName(model any) string {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -40,7 +39,8 @@ type FallbackSTTOptions struct {
 	// default; the first retry waits 0.1 s.
 	RetryInterval time.Duration
 	// OnAvailability, if set, hears of every member that becomes unavailable or available again. It is called one call
-	// at a time and in order, on the goroutine of a stream or a probe, and should return soon.
+	// at a time and in order, on the goroutine of a stream or a probe, and should return soon. A panic in it is
+	// dropped.
 	OnAvailability func(i int, stt STT, available bool)
 }
 
@@ -65,22 +65,8 @@ type FallbackSTT struct {
 	stts    []STT // as they are used: those that do not stream in adapters
 	caps    STTCapabilities
 	conn    ConnectOptions
+	health  *fallbackHealth
 	serving atomic.Int32 // the member that last served
-
-	mu      sync.Mutex // never held across a call
-	members []fallbackSTTMember
-	probes  int
-	closed  bool
-	done    chan struct{} // made by Close, closed when no probe runs
-
-	changes []availabilityChange // not reported yet
-	telling bool                 // someone is reporting
-}
-
-type fallbackSTTMember struct {
-	unavailable bool
-	stopProbe   context.CancelFunc // nil unless a probe runs
-	probed      time.Time          // when the last probe ended
 }
 
 var (
@@ -114,8 +100,12 @@ func NewFallbackSTT(o FallbackSTTOptions) (*FallbackSTT, error) {
 			RetryInterval: o.RetryInterval,
 			Timeout:       Delay(o.AttemptTimeout),
 		},
-		members: make([]fallbackSTTMember, len(o.STTs)),
 	}
+	var tell func(int, bool)
+	if o.OnAvailability != nil {
+		tell = func(i int, available bool) { o.OnAvailability(i, o.STTs[i], available) }
+	}
+	f.health = newFallbackHealth(len(o.STTs), o.RetryInterval, tell)
 	if f.conn.MaxRetries == 0 {
 		f.conn.MaxRetries = None
 	}
@@ -211,7 +201,7 @@ func (f *FallbackSTT) Recognize(ctx context.Context, speech AudioFrame, opts STT
 	var failures memberErrors
 	tried := map[int]bool{}
 	for {
-		i, _ := f.pick(tried)
+		i, _ := f.health.pick(tried)
 		if i < 0 {
 			return STTEvent{}, allSTTsFailed(failures)
 		}
@@ -225,10 +215,10 @@ func (f *FallbackSTT) Recognize(ctx context.Context, speech AudioFrame, opts STT
 			return STTEvent{}, context.Cause(ctx)
 		case err == nil:
 			f.serving.Store(int32(i))
-			f.setAvailable(i, true)
+			f.health.setAvailable(i, true)
 			return ev, nil
 		case !refusesRequest(err):
-			f.setAvailable(i, false)
+			f.health.setAvailable(i, false)
 		}
 		tried[i] = true
 		failures = append(failures, err)
@@ -291,108 +281,13 @@ func (r streamRecognizer) Recognize(ctx context.Context, speech AudioFrame, opts
 	}
 }
 
-// pick returns the member to try next, or -1: the first available one, and as a last resort the others.
-func (f *FallbackSTT) pick(tried map[int]bool) (last int, available bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	last = -1
-	for i := range f.members {
-		switch {
-		case tried[i]:
-		case !f.members[i].unavailable:
-			return i, true
-		case last < 0:
-			last = i
-		}
-	}
-	return last, false
-}
-
-// beginProbe reports whether a member is to be probed now, and with which context.
-func (f *FallbackSTT) beginProbe(ctx context.Context, i int) (context.Context, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	m := &f.members[i]
-	if f.closed || !m.unavailable || m.stopProbe != nil || !m.probed.IsZero() && time.Since(m.probed) < f.opts.RetryInterval {
-		return nil, false
-	}
-	ctx, m.stopProbe = context.WithTimeout(ctx, maxProbe)
-	f.probes++
-	return ctx, true
-}
-
-func (f *FallbackSTT) probeEnded(i int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	m := &f.members[i]
-	m.stopProbe()
-	m.stopProbe, m.probed = nil, time.Now()
-	if f.probes--; f.probes == 0 && f.done != nil {
-		close(f.done)
-	}
-}
-
-// setAvailable records the availability of a member and reports a change of it.
-func (f *FallbackSTT) setAvailable(i int, available bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.members[i].unavailable != available {
-		return
-	}
-	f.members[i].unavailable = !available
-	if f.opts.OnAvailability == nil {
-		return
-	}
-	f.changes = append(f.changes, availabilityChange{i, available})
-	if f.telling {
-		return // whoever is at it reports this one as well
-	}
-	f.telling = true
-	defer func() { f.telling = false }()
-	for len(f.changes) > 0 {
-		c := f.changes[0]
-		f.changes = f.changes[1:]
-		f.tell(c)
-	}
-}
-
-// tell reports a change with f.mu, which its caller holds, unlocked meanwhile. A panic of the application's is its own
-// affair: it must not end the process from here.
-func (f *FallbackSTT) tell(c availabilityChange) {
-	f.mu.Unlock()
-	defer f.mu.Lock()
-	defer func() { _ = recover() }()
-	f.opts.OnAvailability(c.member, f.opts.STTs[c.member], c.available)
-}
-
 // Close ends the probes and waits for them, for 5 s at most: a member that does not end when its context does is an
 // error. It is safe to call more than once.
 func (f *FallbackSTT) Close() error {
-	f.mu.Lock()
-	f.closed = true
-	for i := range f.members {
-		if stop := f.members[i].stopProbe; stop != nil {
-			stop()
-		}
+	if err := f.health.close(); err != nil {
+		return fmt.Errorf("agents: fallback STT: %w", err)
 	}
-	if f.probes == 0 {
-		f.mu.Unlock()
-		return nil
-	}
-	if f.done == nil {
-		f.done = make(chan struct{})
-	}
-	done := f.done
-	f.mu.Unlock()
-
-	t := time.NewTimer(probeGrace)
-	defer t.Stop()
-	select {
-	case <-done:
-		return nil
-	case <-t.C:
-		return errors.New("agents: fallback STT: a model ignores that its context is done")
-	}
+	return nil
 }
 
 func usefulSTTEvent(ev STTEvent) bool {

@@ -76,7 +76,7 @@ func (s *fallbackSTTStream) run() {
 	var failures memberErrors
 	tried := map[int]bool{}
 	for {
-		i, available := s.f.pick(tried)
+		i, available := s.f.health.pick(tried)
 		if i < 0 {
 			s.finish(allSTTsFailed(failures))
 			return
@@ -100,7 +100,7 @@ func (s *fallbackSTTStream) run() {
 		tried[i] = true
 		failures = append(failures, err)
 		if !refusesRequest(err) {
-			s.f.setAvailable(i, false)
+			s.f.health.setAvailable(i, false)
 		}
 		s.endSpeech()
 	}
@@ -144,17 +144,15 @@ func (s *fallbackSTTStream) probe(serving int) {
 		if i == serving {
 			continue
 		}
-		ctx, ok := s.f.beginProbe(s.ctx, i)
+		ctx, ok := s.f.health.beginProbe(s.ctx, i)
 		if !ok {
 			continue
 		}
-		go func() {
-			defer s.f.probeEnded(i)
+		s.f.health.runProbe(ctx, i, func(ctx context.Context) bool {
 			l := &sttLeg{s: s, i: i, stt: s.f.stts[i], wake: make(chan struct{}, 1), probe: true}
-			if l.run(ctx); l.served {
-				s.f.setAvailable(i, true)
-			}
-		}()
+			_ = l.run(ctx) // it has served or not
+			return l.served
+		})
 	}
 }
 
@@ -689,7 +687,7 @@ func (l *sttLeg) take(ev STTEvent) {
 	}
 	s.mu.Unlock()
 	if final {
-		s.f.setAvailable(l.i, true)
+		s.f.health.setAvailable(l.i, true)
 		s.probe(l.i)
 	}
 }

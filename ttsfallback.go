@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +29,8 @@ type FallbackTTSOptions struct {
 	// RetryInterval is the pause before the second and later retries of a member, 0.5 s by default; the first waits 0.1 s.
 	RetryInterval time.Duration
 	// OnAvailability, if set, hears of every member that becomes unavailable or available again. It is called one call
-	// at a time and in order, on the goroutine of a stream or a probe, and should return soon.
+	// at a time and in order, on the goroutine of a stream or a probe, and should return soon. A panic in it is
+	// dropped.
 	OnAvailability func(i int, tts TTS, available bool)
 }
 
@@ -48,23 +48,14 @@ type FallbackTTSOptions struct {
 type FallbackTTS struct {
 	opts    FallbackTTSOptions
 	caps    TTSCapabilities
+	voices  []fallbackVoice
+	health  *fallbackHealth
 	serving atomic.Int32 // the member that last served
-
-	mu      sync.Mutex // never held across a call
-	members []fallbackVoice
-	probes  int // running
-	closed  bool
-	done    chan struct{} // made by Close, closed when no probe runs
-
-	changes []availabilityChange // not reported yet
-	telling bool                 // someone is reporting
 }
 
 type fallbackVoice struct {
-	tts         TTS // streaming
-	attempts    int // of a stream; an adapter makes its own
-	unavailable bool
-	stopProbe   context.CancelFunc // nil unless a probe runs
+	tts      TTS // streaming
+	attempts int // of a stream; an adapter makes its own
 }
 
 var (
@@ -120,10 +111,10 @@ func NewFallbackTTS(o FallbackTTSOptions) (*FallbackTTS, error) {
 			f.caps.Timing = commonTiming(c.Timing, f.caps.Timing)
 		}
 		f.caps.SampleRate = max(f.caps.SampleRate, c.SampleRate)
-		f.members = append(f.members, m)
+		f.voices = append(f.voices, m)
 	}
-	for i := range f.members {
-		rate := f.members[i].tts.Capabilities().SampleRate
+	for i := range f.voices {
+		rate := f.voices[i].tts.Capabilities().SampleRate
 		if rate == f.caps.SampleRate {
 			continue
 		}
@@ -131,6 +122,11 @@ func NewFallbackTTS(o FallbackTTSOptions) (*FallbackTTS, error) {
 			return nil, fmt.Errorf("agents: fallback TTS: member %d: %w", i, err)
 		}
 	}
+	var tell func(int, bool)
+	if o.OnAvailability != nil {
+		tell = func(i int, available bool) { o.OnAvailability(i, o.TTSs[i], available) }
+	}
+	f.health = newFallbackHealth(len(o.TTSs), 0, tell)
 	return f, nil
 }
 
@@ -170,55 +166,10 @@ func (f *FallbackTTS) Prewarm(ctx context.Context) {
 	}
 }
 
-// order returns in which order to try the members: the available ones, which it counts, and then, as a last resort, the
-// others.
-func (f *FallbackTTS) order() (order []int, available int) {
-	order = make([]int, 0, len(f.members))
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i := range f.members {
-		if !f.members[i].unavailable {
-			order = append(order, i)
-		}
-	}
-	available = len(order)
-	for i := range f.members {
-		if f.members[i].unavailable {
-			order = append(order, i)
-		}
-	}
-	return order, available
-}
-
-// probe starts a probe of an unavailable member, unless one is running.
+// probe asks an unavailable member in the background whether it works again.
 func (f *FallbackTTS) probe(i int, text string, opts TTSOptions) {
-	f.mu.Lock()
-	m := &f.members[i]
-	if f.closed || !m.unavailable || m.stopProbe != nil {
-		f.mu.Unlock()
-		return
-	}
-	ctx, stop := context.WithTimeout(context.Background(), maxProbe)
-	m.stopProbe = stop
-	f.probes++
-	f.mu.Unlock()
-
-	go func() {
-		defer f.probeEnded(i)
-		defer func() { _ = recover() }() // a panic is no answer, and here it would end the process
-		if f.speaks(ctx, i, text, opts) {
-			f.setAvailable(i, true)
-		}
-	}()
-}
-
-func (f *FallbackTTS) probeEnded(i int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.members[i].stopProbe()
-	f.members[i].stopProbe = nil
-	if f.probes--; f.probes == 0 && f.done != nil {
-		close(f.done)
+	if ctx, ok := f.health.beginProbe(context.Background(), i); ok {
+		f.health.runProbe(ctx, i, func(ctx context.Context) bool { return f.speaks(ctx, i, text, opts) })
 	}
 }
 
@@ -233,65 +184,13 @@ func (f *FallbackTTS) speaks(ctx context.Context, i int, text string, opts TTSOp
 	return err == nil && s.spoke
 }
 
-// setAvailable records the availability of a member and reports a change of it.
-func (f *FallbackTTS) setAvailable(i int, available bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.members[i].unavailable != available {
-		return
-	}
-	f.members[i].unavailable = !available
-	if f.opts.OnAvailability == nil {
-		return
-	}
-	f.changes = append(f.changes, availabilityChange{i, available})
-	if f.telling {
-		return // whoever is at it reports this one as well
-	}
-	f.telling = true
-	defer func() { f.telling = false }()
-	for len(f.changes) > 0 {
-		c := f.changes[0]
-		f.changes = f.changes[1:]
-		f.tell(c)
-	}
-}
-
-// tell reports a change with f.mu, which its caller holds, unlocked meanwhile.
-func (f *FallbackTTS) tell(c availabilityChange) {
-	f.mu.Unlock()
-	defer f.mu.Lock()
-	f.opts.OnAvailability(c.member, f.opts.TTSs[c.member], c.available)
-}
-
 // Close ends the probes and waits for them, for 5 s at most: a member that does not end when its context does is an
 // error. It is safe to call more than once.
 func (f *FallbackTTS) Close() error {
-	f.mu.Lock()
-	f.closed = true
-	for i := range f.members {
-		if stop := f.members[i].stopProbe; stop != nil {
-			stop()
-		}
+	if err := f.health.close(); err != nil {
+		return fmt.Errorf("agents: fallback TTS: %w", err)
 	}
-	if f.probes == 0 {
-		f.mu.Unlock()
-		return nil
-	}
-	if f.done == nil {
-		f.done = make(chan struct{})
-	}
-	done := f.done
-	f.mu.Unlock()
-
-	t := time.NewTimer(probeGrace)
-	defer t.Stop()
-	select {
-	case <-done:
-		return nil
-	case <-t.C:
-		return errors.New("agents: fallback TTS: a member ignores that its context is done")
-	}
+	return nil
 }
 
 // Stream implements [TTS]. The stream uses two goroutines, and what its member does.
@@ -300,7 +199,7 @@ func (f *FallbackTTS) Stream(ctx context.Context, opts TTSOptions) (TTSStream, e
 		return nil, context.Cause(ctx)
 	}
 	s := newFallbackSegment(ctx, f, opts, tokenize.Sentences{Rules: tokenize.Prose, RetainFormat: true}.Stream())
-	order, available := f.order()
+	order, available := f.health.order()
 	if available > 0 {
 		s.skipped = slices.Clone(order[available:])
 	}

@@ -194,14 +194,14 @@ func (s *fallbackSegment) speakInOrder(order []int) error {
 			return context.Cause(s.ctx)
 		case err == nil:
 			if s.hasSpoken() {
-				f.setAvailable(i, true)
+				f.health.setAvailable(i, true)
 			}
 			return io.EOF
 		case isClientClosed(err):
 			return err
 		}
 		if !refusesRequest(err) {
-			f.setAvailable(i, false)
+			f.health.setAvailable(i, false)
 			s.probe(i)
 		}
 		if s.hasSpoken() {
@@ -225,7 +225,7 @@ func (s *fallbackSegment) hasSpoken() bool {
 
 // try gives a member its attempts.
 func (s *fallbackSegment) try(i int) error {
-	attempts := s.fallback.members[i].attempts
+	attempts := s.fallback.voices[i].attempts
 	for attempt := 1; ; attempt++ {
 		err := s.speak(i, func(chunk TTSChunk) bool {
 			s.fallback.serving.Store(int32(i))
@@ -258,7 +258,7 @@ func (s *fallbackSegment) give(chunk TTSChunk) bool {
 
 // speak makes one attempt at the text with a member. What comes before audio is kept back until there is some.
 func (s *fallbackSegment) speak(i int, give func(TTSChunk) bool) (err error) {
-	tts := s.fallback.members[i].tts
+	tts := s.fallback.voices[i].tts
 	defer func() {
 		if v := recover(); v != nil {
 			err = &PanicError{Where: "TTS", Value: v, Stack: debug.Stack()}

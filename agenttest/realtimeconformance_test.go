@@ -309,10 +309,12 @@ func TestRealtimeConformanceOfAFallback(t *testing.T) {
 }
 
 func TestRealtimeConformanceFindsFaults(t *testing.T) {
+	var faults sync.WaitGroup
+	atOnce := make(chan struct{}, 4) // most of a check is waiting for what does not come
 	for _, test := range []struct {
 		fault string
 		can   func(*agents.RealtimeCapabilities)
-		found []string // nil for most checks, "responds" among them
+		found []string // nil for most checks, of which only "responds" is run
 	}{
 		{"deaf", nil, []string{"cancelled"}},
 		{"closes late", nil, []string{"closed"}},
@@ -347,38 +349,46 @@ func TestRealtimeConformanceFindsFaults(t *testing.T) {
 		{"hides reconnections", nil, []string{"reconnects"}},
 		{"garbage", nil, []string{"reconnects"}},
 	} {
-		t.Run(test.fault, func(t *testing.T) {
-			t.Parallel()
-			var mu sync.Mutex
-			var found, texts []string
-			var running sync.WaitGroup
-			for _, check := range realtimeChecks(RealtimeUnderTest{}) {
-				if check.unless != nil && check.unless(newMemRealtime(t, "", test.can, nil).Capabilities()) != "" {
-					continue
-				}
-				running.Go(func() {
-					failure := failureOf(t, func(fake tb) {
-						check.run(&realtimeCheck{tb: fake, patience: time.Second, start: func(s ...Conversation) (agents.RealtimeModel, RealtimeFake) {
-							m := newMemRealtime(fake, test.fault, test.can, s)
-							return m, m
-						}})
-					})
-					mu.Lock()
-					defer mu.Unlock()
-					if failure != "" {
-						found = append(found, check.name)
-						texts = append(texts, check.name+": "+failure)
-					}
-				})
+		atOnce <- struct{}{}
+		faults.Go(func() {
+			defer func() { <-atOnce }()
+			want := test.found
+			if want == nil {
+				want = []string{"responds"}
 			}
-			running.Wait()
-			slices.Sort(found)
-			if test.found == nil && slices.Contains(found, "responds") {
-				return
-			}
-			if !slices.Equal(found, test.found) {
-				t.Errorf("found by %q, want %q:\n%s", found, test.found, strings.Join(texts, "\n"))
+			found, texts := memRealtimeFailures(t, test.fault, test.can, test.found == nil)
+			if !slices.Equal(found, want) {
+				t.Errorf("%s: found by %q, want %q:\n%s", test.fault, found, want, strings.Join(texts, "\n"))
 			}
 		})
 	}
+	faults.Wait()
+}
+
+// memRealtimeFailures returns the checks that fail, all at once or "responds" alone, and how.
+func memRealtimeFailures(t *testing.T, fault string, can func(*agents.RealtimeCapabilities), one bool) (found, texts []string) {
+	var mu sync.Mutex
+	var running sync.WaitGroup
+	for _, check := range realtimeChecks(RealtimeUnderTest{}) {
+		if one && check.name != "responds" || check.unless != nil && check.unless(newMemRealtime(t, "", can, nil).Capabilities()) != "" {
+			continue
+		}
+		running.Go(func() {
+			failure := failureOf(t, func(fake tb) {
+				check.run(&realtimeCheck{tb: fake, patience: 2 * time.Second, start: func(s ...Conversation) (agents.RealtimeModel, RealtimeFake) {
+					m := newMemRealtime(fake, fault, can, s)
+					return m, m
+				}})
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			if failure != "" {
+				found = append(found, check.name)
+				texts = append(texts, check.name+": "+failure)
+			}
+		})
+	}
+	running.Wait()
+	slices.Sort(found)
+	return found, texts
 }

@@ -36,7 +36,9 @@ func (e *realtimeEar) hear(frame agents.AudioFrame) {
 		return
 	}
 	if e.samples == 0 {
-		e.base = e.s.model.opts.Voice.locate(frame)
+		if len(e.s.model.opts.Voice.parts) > 0 { // to look for a place in nothing takes long
+			e.base = e.s.model.opts.Voice.locate(frame)
+		}
 		e.unsaid = e.base
 		if e.s.auto {
 			e.listen()

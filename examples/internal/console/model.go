@@ -131,3 +131,6 @@ func rest(ctx context.Context, d time.Duration) error {
 		return ctx.Err()
 	}
 }
+
+// Scripted returns a model that answers by a script, at a pace that can be followed.
+func Scripted(script Script) agents.LLM { return newScripted(script, HumanPace) }

@@ -1,4 +1,4 @@
-package main
+package helpline
 
 import (
 	"testing"
@@ -10,7 +10,7 @@ import (
 	"github.com/parley-voice/agents/examples/internal/console/consoletest"
 )
 
-func TestDemo(t *testing.T) { consoletest.Demo(t, program) }
+func TestDemo(t *testing.T) { consoletest.Demo(t, Program) }
 
 func TestAgentsFitTheDesk(t *testing.T) {
 	require.NoError(t, agents.Check(options(newDesk()), newIntake(), newSpecialist("billing", nil), newSupervisor("anger", nil),

@@ -1,4 +1,4 @@
-package main
+package helpline
 
 import "github.com/parley-voice/agents/examples/internal/console"
 

@@ -1,0 +1,114 @@
+// Package voices has voices that need no key: espeak-ng, where it is installed, and a voice of tones.
+package voices
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/parley-voice/agents"
+	"github.com/parley-voice/agents/audiofile"
+)
+
+// New returns the voice of espeak-ng if it is installed, and otherwise one of tones.
+func New() agents.TTS {
+	if path, err := exec.LookPath("espeak-ng"); err == nil {
+		return espeak{path}
+	}
+	return Tones{}
+}
+
+const espeakRate = 22050
+
+// espeak speaks a sentence at a time.
+type espeak struct{ path string }
+
+func (espeak) Model() string    { return "espeak-ng" }
+func (espeak) Provider() string { return "local" }
+
+func (espeak) Capabilities() agents.TTSCapabilities {
+	return agents.TTSCapabilities{SampleRate: espeakRate, Channels: 1}
+}
+
+func (espeak) Stream(context.Context, agents.TTSOptions) (agents.TTSStream, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// Synthesize implements [agents.Synthesizer].
+func (e espeak) Synthesize(ctx context.Context, text string, _ agents.TTSOptions) iter.Seq2[agents.TTSChunk, error] {
+	return func(yield func(agents.TTSChunk, error) bool) {
+		cmd := exec.CommandContext(ctx, e.path, "--stdout", "-v", "en-us", "-s", "165", "--", text)
+		cmd.WaitDelay = time.Second
+		var failure bytes.Buffer
+		cmd.Stderr = &failure
+		wav, err := cmd.Output()
+		var speech agents.AudioFrame
+		if err == nil {
+			speech, err = audiofile.Decode(bytes.NewReader(wav))
+		}
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(failure.String()))
+			yield(agents.TTSChunk{}, &agents.ProviderError{Provider: "local", Op: "synthesize", Retryable: true, Err: err})
+			return
+		}
+		yield(agents.TTSChunk{Frame: speech}, nil)
+	}
+}
+
+const (
+	tonesRate = 24000
+	letter    = 55 * time.Millisecond // how long a letter takes to say
+)
+
+// Tones is a voice that hums each word at a pitch of its own, for as long as it would take to say.
+type Tones struct{}
+
+// Model implements [agents.ModelInfo].
+func (Tones) Model() string { return "tones" }
+
+// Provider implements [agents.ModelInfo].
+func (Tones) Provider() string { return "local" }
+
+// Capabilities implements [agents.TTS].
+func (Tones) Capabilities() agents.TTSCapabilities {
+	return agents.TTSCapabilities{SampleRate: tonesRate, Channels: 1, Timing: agents.WordTiming}
+}
+
+// Stream implements [agents.TTS]: it speaks a sentence at a time.
+func (Tones) Stream(context.Context, agents.TTSOptions) (agents.TTSStream, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// Synthesize implements [agents.Synthesizer].
+func (Tones) Synthesize(_ context.Context, text string, _ agents.TTSOptions) iter.Seq2[agents.TTSChunk, error] {
+	return func(yield func(agents.TTSChunk, error) bool) {
+		at := time.Duration(0)
+		for i, word := range strings.Fields(text) {
+			length := time.Duration(len([]rune(word))+1) * letter
+			chunk := agents.TTSChunk{Frame: hum(length, 140+20*float64(i%4))}
+			chunk.Words = []agents.TimedText{{Text: word + " ", Start: at, End: at + length - letter}}
+			at += length
+			if !yield(chunk, nil) {
+				return
+			}
+		}
+	}
+}
+
+// hum returns a word as a tone that swells and fades.
+func hum(length time.Duration, hz float64) agents.AudioFrame {
+	f := agents.Silence(length, tonesRate, 1)
+	voiced := len(f.Samples) * 4 / 5
+	for n := range voiced {
+		t := float64(n) / tonesRate
+		swell := math.Sin(math.Pi * float64(n) / float64(voiced))
+		f.Samples[n] = int16(6000 * swell * (math.Sin(2*math.Pi*hz*t) + 0.4*math.Sin(4*math.Pi*hz*t)))
+	}
+	return f
+}
