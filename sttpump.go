@@ -46,7 +46,8 @@ type sttPump struct {
 	mu       sync.Mutex // never held across a wait
 	held     sttHeld
 	flushAt  int64 // after this position a final transcript is wanted, unless negative
-	asked    int64 // a stream was asked for one after this position
+	flushes  int   // how often that was wanted
+	flushed  int   // how often a stream was asked, of these
 	finished bool  // no more audio comes
 	newTerms bool  // which the stream does not know yet
 	items    []ChatItem
@@ -102,7 +103,7 @@ func newSTTPump(ctx context.Context, o sttPumpOptions) (*sttPump, error) {
 
 // startSTTPump starts a pump with the options that newSTTPump made, which are its own.
 func startSTTPump(ctx context.Context, o sttPumpOptions, workers *sttWorkers) *sttPump {
-	p := &sttPump{o: o, workers: workers, wake: make(chan struct{}, 1), flushAt: -1, asked: -1}
+	p := &sttPump{o: o, workers: workers, wake: make(chan struct{}, 1), flushAt: -1}
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
 	if o.stt != nil {
 		p.caps = o.stt.Capabilities()
@@ -204,6 +205,7 @@ func (p *sttPump) flush() {
 	}
 	p.mu.Lock()
 	p.flushAt = p.held.end()
+	p.flushes++
 	p.mu.Unlock()
 	p.notify()
 }

@@ -324,15 +324,7 @@ func (p *pumped) texts() (texts []string) {
 	return texts
 }
 
-// say sends audio as it is spoken, 20 ms at a time, and has the VAD tell of it.
-func (p *pumped) say(v int16, d time.Duration) {
-	p.t.Helper()
-	for range d / (20 * time.Millisecond) {
-		p.give(tone(v, 20*time.Millisecond))
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
+// give sends a frame, and has the VAD tell of it.
 func (p *pumped) give(f AudioFrame) {
 	if p.vad != nil {
 		events, err := p.vad.Push(f)
@@ -356,5 +348,3 @@ func (p *pumped) heldNow() time.Duration {
 	h := &p.held
 	return h.duration(h.end() - h.start())
 }
-
-var retryNow = ConnectOptions{RetryInterval: time.Second}

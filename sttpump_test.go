@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// loudVAD's events have no SpeechDuration at the end; longVAD says how long the speech was.
-type longVAD struct{ loudVAD }
+// A longVAD finds what loudVAD does, and says how long a speech was when it ends.
+type longVAD struct{}
 
 func (longVAD) Capabilities() VADCapabilities {
 	return VADCapabilities{PrefixPadding: 100 * time.Millisecond, MinSilence: 200 * time.Millisecond}
@@ -37,6 +37,15 @@ func (s *longVADStream) Push(f AudioFrame) ([]VADEvent, error) {
 		}
 	}
 	return events, err
+}
+
+// say sends audio as it is spoken, 20 ms at a time.
+func (p *pumped) say(v int16, d time.Duration) {
+	p.t.Helper()
+	for range d / (20 * time.Millisecond) {
+		p.give(tone(v, 20*time.Millisecond))
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 func sttRefusal(status int) error {
@@ -563,6 +572,9 @@ func TestSTTPumpFlushes(t *testing.T) {
 		p.flush()
 		calls, _ = stt.stream(t, 1).got()
 		require.Equal(t, []string{"flush at 250", "flush at 500"}, calls)
+		p.flush()
+		calls, _ = stt.stream(t, 1).got()
+		require.Equal(t, []string{"flush at 250", "flush at 500", "flush at 500"}, calls, "however often")
 
 		stt.stream(t, 1).fails(sttRefusal(503)) // before it said what "2" is
 		time.Sleep(100 * time.Millisecond)

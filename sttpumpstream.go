@@ -34,8 +34,9 @@ type sttListening struct {
 	closing  time.Time // since when it says nothing after CloseSend
 	broken   time.Time // since when sending fails with brokenBy
 	brokenBy error
-	flushed  int64 // up to here it was asked for a final transcript
-	closed   bool  // CloseSend was called
+	flushed  int  // of the flushes that were wanted, the last that it was asked for
+	flushing int  // the one that it is asked for now
+	closed   bool // CloseSend was called
 }
 
 type sttOpened struct {
@@ -77,7 +78,7 @@ func (p *sttPump) serve() (final bool, err error) {
 	if o.err != nil {
 		return false, o.err
 	}
-	l := &sttListening{p: p, stream: o.stream, timeout: timeout, flushed: -1}
+	l := &sttListening{p: p, stream: o.stream, timeout: timeout}
 	switch p.o.stt.(type) {
 	case *STTAdapter, *FallbackSTT:
 		l.timesItself, l.timeout = true, 0
@@ -112,7 +113,7 @@ func (l *sttListening) run(ctx context.Context, received <-chan sttReceived) (fi
 	p := l.p
 	p.mu.Lock()
 	p.held.openStream()
-	if p.asked >= p.flushAt && p.held.begin >= p.flushAt {
+	if p.flushed == p.flushes && p.held.begin >= p.flushAt {
 		p.flushAt = -1 // what it was about is over
 	}
 	p.mu.Unlock()
@@ -166,7 +167,7 @@ func (l *sttListening) take(ev STTEvent) {
 	p := l.p
 	if ev.Type == STTFinal {
 		p.mu.Lock()
-		if l.flushed >= p.flushAt {
+		if l.flushed == p.flushes {
 			p.flushAt = -1
 		}
 		p.mu.Unlock()
@@ -232,7 +233,7 @@ func (l *sttListening) next() (kind sttInputKind, frame AudioFrame, terms []stri
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h := &p.held
-	flush := p.flushAt > l.flushed
+	flush := p.flushAt >= 0 && l.flushed != p.flushes
 	switch {
 	case len(l.piece) > 0:
 		kind = sttAudioInput
@@ -246,6 +247,7 @@ func (l *sttListening) next() (kind sttInputKind, frame AudioFrame, terms []stri
 		p.items = slices.Delete(p.items, 0, 1)
 		return sttItemInput, frame, nil, item
 	case flush && h.next >= p.flushAt:
+		l.flushing = p.flushes
 		return sttFlushInput, frame, nil, nil
 	case h.next < h.end():
 		until := h.end()
@@ -302,8 +304,7 @@ func (l *sttListening) given(kind sttInputKind) {
 		l.piece = l.piece[:0]
 		p.held.taken()
 	case sttFlushInput:
-		l.flushed = p.held.next
-		p.asked = l.flushed
+		l.flushed, p.flushed = l.flushing, l.flushing
 	case sttEndInput:
 		l.closed, l.closing = true, time.Now()
 	}
