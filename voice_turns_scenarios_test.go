@@ -25,15 +25,6 @@ func find[E agents.Event](v *agenttest.VoiceSession) (found E) {
 	return found
 }
 
-func occurrences[E agents.Event](v *agenttest.VoiceSession) (n int) {
-	for _, e := range v.Recorded() {
-		if _, ok := e.(E); ok {
-			n++
-		}
-	}
-	return n
-}
-
 // T1 to T3, rows 1 and 2: the metrics of a turn, and what the caller waited for.
 func TestTurnMetrics(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
