@@ -30,6 +30,9 @@ func story(t *testing.T, length time.Duration, interruptions ...string) (*agentt
 	return llm, agenttest.NewTTS(t, agenttest.Spoken(theStory, length))
 }
 
+// withoutPause returns a speaker that cannot pause.
+func withoutPause() *agenttest.Speaker { return agenttest.NewSpeaker().WithoutPause() }
+
 // T15, row 8, B2: half a second of speech interrupts an output that cannot pause, whether it would be resumed or not.
 func TestInterruptionByVoice(t *testing.T) {
 	for _, resume := range []agents.Toggle{agents.Off, agents.On} {
@@ -38,7 +41,7 @@ func TestInterruptionByVoice(t *testing.T) {
 				opts := voiceOptions(story(t, 10*time.Second, stop))
 				opts.Turn.Interruption.Resume = resume
 				a := &agents.Agent{Instructions: "Tell stories."}
-				v := conversationTo(t, agenttest.NewSpeaker().WithoutPause(), opts, a, 14, speaks(0.5, 2.5, tellStory), speaks(5, 6, stop))
+				v := conversationTo(t, withoutPause(), opts, a, 14, speaks(0.5, 2.5, tellStory), speaks(5, 6, stop))
 				wantStates(t, v, "listening 0s, thinking 3s, speaking 3.2s, listening 5.5s, thinking 6.5s, listening 6.5s")
 				wantPlayed(t, v, "2.3s interrupted")
 				require.Equal(t, []string{"message system", "config", "message user", "message assistant", "message user"}, kinds(a.Context()))
@@ -65,7 +68,7 @@ func TestTooFewWordsToInterrupt(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		opts := voiceOptions(story(t, 5*time.Second, "Stop! ok, stop!"))
 		opts.Turn.Interruption.MinWords = 3
-		v := conversationTo(t, agenttest.NewSpeaker().WithoutPause(), opts, &agents.Agent{}, 14,
+		v := conversationTo(t, withoutPause(), opts, &agents.Agent{}, 14,
 			speaks(0.5, 2.5, tellStory), speaks(5, 6, stop), speaks(6.5, 7.5, "ok, stop!").Delay(10*ms))
 		wantPlayed(t, v, "4.31s interrupted")
 		require.Equal(t, "Stop! 6.5s", happened(v, func(e *agents.UserTurnKept) string { return e.Transcript }))
@@ -90,7 +93,7 @@ func TestInterruptionsSwitchedOff(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		opts := voiceOptions(story(t, 5*time.Second, stop, "ok, stop!"))
 		opts.Turn.AllowInterruptions = agents.Off
-		v := conversationTo(t, agenttest.NewSpeaker().WithoutPause(), opts, &agents.Agent{}, 14,
+		v := conversationTo(t, withoutPause(), opts, &agents.Agent{}, 14,
 			speaks(0.5, 2.5, tellStory), speaks(5, 6, stop), speaks(6.5, 7.5, "ok, stop!"))
 		wantPlayed(t, v, "5s")
 		require.Equal(t, "user: "+tellStory+"\nassistant: "+theStory+"\nuser: Stop!\nuser: ok, stop!\n", transcript(v.History()))
@@ -118,11 +121,11 @@ func TestTextInterruptsSpeech(t *testing.T) {
 func TestInterruptionBeforeTheFirstWord(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		speaker *agenttest.Speaker
+		speaker func() *agenttest.Speaker
 		played  string
 	}{
-		{"cannot pause", agenttest.NewSpeaker().WithoutPause(), ""},
-		{"can pause", agenttest.NewSpeaker(), "0s interrupted"},
+		{"cannot pause", withoutPause, ""},
+		{"can pause", agenttest.NewSpeaker, "0s interrupted"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
@@ -131,7 +134,7 @@ func TestInterruptionBeforeTheFirstWord(t *testing.T) {
 					agenttest.OnUser(stop).TTFT(100*ms).For(300*ms).Empty())
 				opts := voiceOptions(llm, agenttest.NewTTS(t, agenttest.Spoken(theStory, 5*time.Second)))
 				a := &agents.Agent{Instructions: "Tell stories."}
-				v := conversationTo(t, c.speaker, opts, a, 12, speaks(0.5, 2.5, tellStory), speaks(3, 4, stop))
+				v := conversationTo(t, c.speaker(), opts, a, 12, speaks(0.5, 2.5, tellStory), speaks(3, 4, stop))
 				wantStates(t, v, "listening 0s, thinking 3s, listening 3.5s, thinking 4.5s, listening 4.5s")
 				wantPlayed(t, v, c.played)
 				require.Equal(t, []string{"message system", "config", "message user", "message user"}, kinds(a.Context()))
@@ -173,7 +176,7 @@ func TestWarmUpOfTheEchoCanceller(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
 				opts := voiceOptions(story(t, 15*time.Second, stop))
 				opts.AECWarmup = c.warmup
-				v := conversationTo(t, agenttest.NewSpeaker().WithoutPause(), opts, &agents.Agent{}, 12, speaks(0.5, 2.5, tellStory), speaks(4, 5, stop))
+				v := conversationTo(t, withoutPause(), opts, &agents.Agent{}, 12, speaks(0.5, 2.5, tellStory), speaks(4, 5, stop))
 				wantStates(t, v, c.states)
 				wantPlayed(t, v, c.played)
 			})
@@ -362,7 +365,7 @@ func TestInterruptionAfterTheDetectorFailed(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
 				opts := voiceOptions(story(t, 10*time.Second))
 				opts.InterruptionDetector = judge{sec(c.fails)}
-				v := conversationTo(t, agenttest.NewSpeaker().WithoutPause(), opts, &agents.Agent{}, 14, speaks(0.5, 2.5, tellStory), speaks(5, 7, ""))
+				v := conversationTo(t, withoutPause(), opts, &agents.Agent{}, 14, speaks(0.5, 2.5, tellStory), speaks(5, 7, ""))
 				wantPlayed(t, v, c.played)
 				errors := eventsOf[*agents.ErrorOccurred](v.Session)
 				if c.fails > 14 {
@@ -413,7 +416,7 @@ func TestToolOfAnInterruptedReply(t *testing.T) {
 						}
 						return nil
 					}}
-				v := conversationTo(t, agenttest.NewSpeaker().WithoutPause(), voiceOptions(llm, tts), a, 12, speaks(0.5, 2.5, tellStory), speaks(5, 6, stop))
+				v := conversationTo(t, withoutPause(), voiceOptions(llm, tts), a, 12, speaks(0.5, 2.5, tellStory), speaks(5, 6, stop))
 				done := eventsOf[*agents.ToolsExecuted](v.Session)
 				require.Len(t, done, 1)
 				require.Equal(t, sec(c.told), v.Since(done[0].At), v.Log())

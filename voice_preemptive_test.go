@@ -66,12 +66,8 @@ func TestUserGoesOnAfterTheTurn(t *testing.T) {
 		{"prepared, with a slow hook", 2 * time.Second, agents.On, "listening 0s, thinking 6.5s, speaking 7.8s, listening 10.8s"},
 		{"not prepared, with a slow hook", 2 * time.Second, agents.Off, "listening 0s, thinking 6.5s, speaking 7.8s, listening 10.8s"},
 	} {
-		for _, speaker := range []*agenttest.Speaker{agenttest.NewSpeaker(), agenttest.NewSpeaker().WithoutPause()} {
-			name := c.name
-			if !speaker.Capabilities().CanPause {
-				name += ", an output that cannot pause"
-			}
-			t.Run(name, func(t *testing.T) {
+		for output, speaker := range map[string]func() *agenttest.Speaker{"can pause": agenttest.NewSpeaker, "cannot pause": withoutPause} {
+			t.Run(c.name+", "+output, func(t *testing.T) {
 				agenttest.Run(t, func(t *testing.T) {
 					llm := agenttest.NewLLM(t, answers(tellStory, theStory).Always(), answers(more, answer))
 					tts := agenttest.NewTTS(t, agenttest.Spoken(theStory, 10*time.Second).TTFB(time.Second), agenttest.Spoken(answer, 3*time.Second).TTFB(time.Second))
@@ -81,7 +77,7 @@ func TestUserGoesOnAfterTheTurn(t *testing.T) {
 						sleep(ctx, c.hook)
 						return nil
 					}}
-					v := conversationTo(t, speaker, opts, a, 14, speaks(0.5, 2, tellStory), speaks(2.6, 3.2, more))
+					v := conversationTo(t, speaker(), opts, a, 14, speaks(0.5, 2, tellStory), speaks(2.6, 3.2, more))
 					wantStates(t, v, c.states)
 					require.Equal(t, "user: "+tellStory+"\nuser: "+more+"\nassistant: "+answer+"\n", transcript(v.History()))
 					require.True(t, strings.HasPrefix(added(v), "handoff 0s, user "), added(v))
