@@ -68,7 +68,7 @@ func TestUserGoesOnAfterTheTurn(t *testing.T) {
 	} {
 		for output, speaker := range map[string]func() *agenttest.Speaker{"can pause": agenttest.NewSpeaker, "cannot pause": withoutPause} {
 			t.Run(c.name+", "+output, func(t *testing.T) {
-				agenttest.Run(t, func(t *testing.T) {
+				agenttest.Explore(t, 5, func(t *testing.T) {
 					llm := agenttest.NewLLM(t, answers(tellStory, theStory).Always(), answers(more, answer))
 					tts := agenttest.NewTTS(t, agenttest.Spoken(theStory, 10*time.Second).TTFB(time.Second), agenttest.Spoken(answer, 3*time.Second).TTFB(time.Second))
 					opts := voiceOptions(llm, tts)
