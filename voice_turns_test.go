@@ -456,3 +456,96 @@ func TestTranscriptOfTheTTS(t *testing.T) {
 		})
 	}
 }
+
+// A reader is a turn detector that reads, and always thinks the same.
+type reader struct{ probability float64 }
+
+func (reader) Threshold(string) (float64, bool) { return 0.5, true }
+func (r reader) PredictEndOfTurn(context.Context, *agents.ChatContext, string) (agents.TurnPrediction, error) {
+	return agents.TurnPrediction{Probability: r.probability, Inference: 20 * ms}, nil
+}
+
+// T14: what ended a turn, and how long that took, is told with it. A turn of which the detector thinks that it goes on
+// waits for the longest delay.
+func TestWhyATurnEnded(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		set  func(*agents.Options)
+		ends float64
+		want agents.EOUMetrics
+	}{
+		{"voice activity", func(*agents.Options) {}, 3, agents.EOUMetrics{Source: "vad", Delay: 500 * ms}},
+		{"a late transcript", func(o *agents.Options) {
+			vad := *o.VAD.(*agenttest.VAD)
+			vad.MinSilence = 100 * ms
+			o.VAD, o.Turn.Endpointing.MinDelay = &vad, 150*ms
+		}, 2.7, agents.EOUMetrics{Source: "stt", Delay: 150 * ms}},
+		{"a detector that agrees", func(o *agents.Options) { o.TurnDetector = reader{0.9} }, 3,
+			agents.EOUMetrics{Source: "vad", Delay: 500 * ms, Asked: true, Probability: 0.9, Threshold: 0.5}},
+		{"a detector that does not", func(o *agents.Options) { o.TurnDetector = reader{0.1} }, 8.5,
+			agents.EOUMetrics{Source: "vad", Delay: 6 * time.Second, Asked: true, Probability: 0.1, Threshold: 0.5}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				part := speaks(0.5, 2.5, howAreYou)
+				opts := voiceOptions(agenttest.NewLLM(t, answers(howAreYou, doingWell)), agenttest.NewTTS(t))
+				opts.VAD = agenttest.NewVAD(agenttest.Voice(part))
+				c.set(&opts)
+				v := conversation(t, opts, &agents.Agent{}, 12, part)
+				eou := eventsOf[*agents.EOUMetrics](v.Session)
+				require.Len(t, eou, 1)
+				got := *eou[0]
+				require.Equal(t, sec(c.ends), v.Since(got.At), v.Log())
+				c.want.EndOfTurnDelay, c.want.TranscriptionDelay = sec(c.ends)-sec(2.5), 200*ms
+				got.EventMeta, got.SpeechID = agents.EventMeta{}, ""
+				require.Equal(t, c.want, got)
+				if c.want.Asked {
+					p := eventsOf[*agents.TurnPredicted](v.Session)
+					require.Len(t, p, 1)
+					require.Equal(t, c.want.Probability, p[0].Probability)
+				}
+			})
+		})
+	}
+}
+
+// Row 20: recognition that fails for good begins anew after 0.5 s, but not twice in a row where that is once too often.
+// Words in between count as a success, and silence does not.
+func TestRecogniserThatFailsForGood(t *testing.T) {
+	refused := agenttest.Refuse(agenttest.StatusError(401))
+	empty := func(ctx context.Context, audio iter.Seq[agents.AudioFrame], next agents.STTNodeFunc) iter.Seq2[agents.STTEvent, error] {
+		return func(yield func(agents.STTEvent, error) bool) {
+			for ev, err := range next(ctx, audio) {
+				ev.Transcript.Text = ""
+				if !yield(ev, err) {
+					return
+				}
+			}
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		faults []agenttest.VoiceFault
+		node   func(context.Context, iter.Seq[agents.AudioFrame], agents.STTNodeFunc) iter.Seq2[agents.STTEvent, error]
+		closed string
+	}{
+		{"once", []agenttest.VoiceFault{refused}, nil, ""},
+		{"twice", []agenttest.VoiceFault{refused, refused}, nil, "500ms"},
+		{"with words in between", []agenttest.VoiceFault{refused, agenttest.CutAt(sec(4)), refused}, nil, ""},
+		{"with an empty transcript in between", []agenttest.VoiceFault{refused, agenttest.CutAt(sec(4)), refused}, empty, "4.1s"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				part := speaks(1, 2, howAreYou)
+				opts := voiceOptions(agenttest.NewLLM(t, answers(howAreYou, doingWell).Always()), agenttest.NewTTS(t))
+				opts.STT = agenttest.NewSTT(t, agenttest.Voice(part), c.faults...)
+				opts.MaxUnrecoverableErrors = 1
+				v := conversation(t, opts, &agents.Agent{STTNode: c.node}, 8, part)
+				require.Equal(t, c.closed, happened(v, func(e *agents.Closed) string {
+					require.Equal(t, agents.CloseError, e.Reason)
+					return ""
+				}), v.Log())
+			})
+		})
+	}
+}
