@@ -30,6 +30,7 @@ type ears struct {
 
 	detector     AudioTurnDetector
 	detectorStop context.CancelFunc
+	asked        uint64 // the last request to it
 	predicting   context.CancelFunc
 	judgeStop    context.CancelFunc
 
