@@ -30,8 +30,8 @@ type ears struct {
 
 	detector     AudioTurnDetector
 	detectorStop context.CancelFunc
+	asked        uint64 // the last request to it
 	predicting   context.CancelFunc
-	asked        uint64 // the id of the last request to the detector
 	judgeStop    context.CancelFunc
 
 	silenced atomic.Bool

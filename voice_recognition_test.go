@@ -1,6 +1,11 @@
 package agents_test
 
 import (
+	"bytes"
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -231,6 +236,207 @@ func TestTurnDetectorThatReads(t *testing.T) {
 				v := asks(t, d, script, c.options(script))
 				v.Until(sec(12))
 				c.check(t, v, d.Calls())
+			})
+		})
+	}
+}
+
+// T56: the detector may say that a sign of listening would fit, whatever it makes of the end of the turn.
+func TestBackchannelFits(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		turn  agenttest.EndOfTurn
+		reads bool
+		want  []agents.BackchannelFits
+	}{
+		{"in mid-turn", agenttest.LikelyAny(0.2).Backchannel(0.8, 0.5), false, []agents.BackchannelFits{{Probability: 0.8, Threshold: 0.5, EndOfTurn: 0.2}}},
+		{"at the end", agenttest.LikelyAny(0.9).Backchannel(0.8, 0.5), false, []agents.BackchannelFits{{Probability: 0.8, Threshold: 0.5, EndOfTurn: 0.9}}},
+		{"not likely enough", agenttest.LikelyAny(0.2).Backchannel(0.4, 0.7), false, nil},
+		{"the detector does not say", agenttest.LikelyAny(0.2).Backchannel(0.8, 0), false, nil},
+		{"the detector reads", agenttest.LikelyAny(0.2), true, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				script := agenttest.Voice(speaks(0.5, 2, "Hello there"))
+				var d agents.TurnDetector = agenttest.NewAudioTurnDetector(t, script, c.turn)
+				if c.reads {
+					d = agenttest.NewTextTurnDetector(t, c.turn)
+				}
+				v := asks(t, d, script, asIs)
+				v.Until(sec(8))
+				var got []agents.BackchannelFits
+				for _, e := range v.Recorded() {
+					if e, ok := e.(*agents.BackchannelFits); ok {
+						require.Equal(t, sec(2.25), v.Since(e.At))
+						got = append(got, agents.BackchannelFits{Probability: e.Probability, Threshold: e.Threshold, EndOfTurn: e.EndOfTurn})
+					}
+				}
+				require.Equal(t, c.want, got, v.Log())
+			})
+		})
+	}
+}
+
+// A spikingVAD says once that there is a sound, of which nothing comes.
+type spikingVAD struct {
+	*agenttest.VAD
+	at time.Duration
+}
+
+func (v spikingVAD) Stream() agents.VADStream {
+	return &spikingStream{VADStream: v.VAD.Stream(), left: v.at}
+}
+
+type spikingStream struct {
+	agents.VADStream
+	left time.Duration
+}
+
+func (s *spikingStream) Push(frame agents.AudioFrame) ([]agents.VADEvent, error) {
+	events, err := s.VADStream.Push(frame)
+	before := s.left
+	if s.left -= frame.Duration(); before > 0 && s.left <= 0 {
+		events = append(slices.Clone(events), agents.VADEvent{Type: agents.VADInference, RawSpeech: 100 * ms})
+	}
+	return events, err
+}
+
+// T54: a sound too short for speech does not keep a turn from ending.
+func TestSpikeDoesNotHoldTheTurn(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		script := agenttest.Voice(speaks(0.5, 2, "Hello there"))
+		d := agenttest.NewAudioTurnDetector(t, script, agenttest.LikelyAny(0.2))
+		v := asks(t, d, script, func(o *agents.Options) { o.VAD = spikingVAD{o.VAD.(*agenttest.VAD), sec(3)} })
+		v.Until(sec(8))
+		require.Equal(t, []string{"4.5s Hello there"}, turnEnds(v), v.Log())
+	})
+}
+
+// T55, T61: a turn that is cleared makes the detector forget what it heard, and lets it be asked again.
+func TestClearedTurnIsPredictedAnew(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		script := agenttest.Voice(speaks(0.5, 2, "Hello there"), speaks(4, 5, "Good morning"))
+		d := agenttest.NewAudioTurnDetector(t, script, agenttest.Likely("Hello there", 0.2), agenttest.Likely("Good morning", 0.9))
+		v := asks(t, d, script, asIs)
+		v.Until(sec(3))
+		require.NoError(t, v.ClearUserTurn())
+		v.Until(sec(8))
+		require.Equal(t, []string{"5.3s Good morning"}, turnEnds(v), v.Log())
+		require.Equal(t, []string{"predict 2.25s", "flush 3s", "predict 5.25s", "flush 5.3s"}, d.Calls())
+		require.Equal(t, at(2.25, 5.25), predicted(v))
+		require.Equal(t, "user: Good morning\nassistant: I see.\n", transcript(v.History()), v.Log())
+	})
+}
+
+// T59: a transcript that comes too late to ask the detector is warned of once.
+func TestLateTranscriptsWarnOnce(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		script := agenttest.Voice(
+			speaks(0.5, 1.5, "Hello").Delay(700*ms), speaks(1.5, 2, "there").Delay(600*ms),
+			speaks(10.5, 11.5, "Good").Delay(700*ms), speaks(11.5, 12, "morning").Delay(600*ms))
+		d := agenttest.NewAudioTurnDetector(t, script, agenttest.LikelyAny(0.9))
+		var log bytes.Buffer
+		v := asks(t, d, script, func(o *agents.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		v.Until(sec(18))
+		require.Equal(t, []string{"2.3s Hello", "2.6s there", "12.3s Good", "12.6s morning"}, turnEnds(v), v.Log())
+		require.NoError(t, v.Close())
+		require.Equal(t, 1, strings.Count(log.String(), "a transcript came late"), log.String())
+	})
+}
+
+// T62: a VAD that waits for less than the detector needs cannot go with it, and nothing is started.
+func TestTurnDetectorNeedsSilence(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		silence time.Duration
+		reads   bool
+		vad     agents.VAD
+		ok      bool
+	}{
+		{"too little", 100 * ms, false, nil, false},
+		{"enough", 500 * ms, false, nil, true},
+		{"too little, for one that listens", 100 * ms, true, nil, true},
+		{"no VAD", 0, false, agents.NoVAD, true},
+		{"a VAD that does not say", 0, false, nil, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				script := agenttest.Voice(speaks(0.5, 2, "Hello there"))
+				listens := agenttest.NewAudioTurnDetector(t, script)
+				opts := agents.Options{TurnDetector: listens, STT: agenttest.NewSTT(t, script)}
+				if c.reads {
+					opts.TurnDetector = agenttest.NewTextTurnDetector(t)
+				}
+				vad := agenttest.NewVAD(script)
+				vad.MinSilence = c.silence
+				if opts.VAD = c.vad; c.vad == nil {
+					opts.VAD = vad
+				}
+				s := agents.NewSession(opts)
+				err := s.Start(t.Context(), &agents.Agent{}, agents.IO{AudioInput: agenttest.NewMic(script)})
+				if !c.ok {
+					require.ErrorContains(t, err, "100ms")
+					require.Zero(t, listens.Streams())
+					return
+				}
+				require.NoError(t, err)
+				require.NoError(t, s.Close())
+				require.NoError(t, s.Wait())
+			})
+		})
+	}
+}
+
+// An accentedSTT says in which language each final transcript is.
+type accentedSTT struct {
+	*agenttest.STT
+	languages []string
+}
+
+func (s *accentedSTT) Stream(ctx context.Context, o agents.STTOptions) (agents.STTStream, error) {
+	stream, err := s.STT.Stream(ctx, o)
+	return &accentedStream{stream, s.languages}, err
+}
+
+type accentedStream struct {
+	agents.STTStream
+	languages []string
+}
+
+func (s *accentedStream) Recv() (agents.STTEvent, error) {
+	ev, err := s.STTStream.Recv()
+	if ev.Type == agents.STTFinal && len(s.languages) > 0 {
+		ev.Transcript.Language, s.languages = s.languages[0], s.languages[1:]
+	}
+	return ev, err
+}
+
+// T63: the detector is asked in the language of the user, which a word or two do not change, and is not asked at all in
+// one that it does not know.
+func TestTurnDetectorKnowsItsLanguages(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		languages []string
+		second    string
+		asked     int
+	}{
+		{"known, and then no particular one", []string{"en", "multi"}, "Good morning", 2},
+		{"no particular one", []string{"multi", "multi"}, "Good morning", 0},
+		{"known, and a long text in another", []string{"en", "fr"}, "Bonjour", 1},
+		{"known, and a short text in another", []string{"en", "fr"}, "Salut", 2},
+		{"not known", []string{"de", "de"}, "Guten Tag", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				script := agenttest.Voice(speaks(0.5, 2, "Hello there"), speaks(8, 9, c.second))
+				d := agenttest.NewTextTurnDetector(t, agenttest.LikelyAny(0.9))
+				d.Languages = []string{"en"}
+				v := asks(t, d, script, func(o *agents.Options) {
+					o.STT = &accentedSTT{agenttest.NewSTT(t, script), c.languages}
+				})
+				v.Until(sec(14))
+				require.Equal(t, []string{"2.3s Hello there", "9.3s " + c.second}, turnEnds(v), v.Log())
+				require.Len(t, d.Calls(), c.asked, v.Log())
 			})
 		})
 	}
