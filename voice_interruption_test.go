@@ -48,7 +48,7 @@ func TestInterruptionDetector(t *testing.T) {
 			states:   []string{"speaking 3.2s", "listening 13.2s"},
 			calls:    []string{"agent on 3.2s", "overlap of 50ms 5.05s", "agent off 13.2s"},
 			playouts: []string{"10s"}, dropped: []string{"13.2s Uh-huh"},
-			want: "assistant: " + story + "\n",
+			want: "assistant: " + kingStory + "\n",
 		},
 		{
 			name: "a long sign of listening", voice: []agenttest.VoicePart{speaks(5, 7, "Oh how very nice")},
@@ -56,14 +56,14 @@ func TestInterruptionDetector(t *testing.T) {
 			states:   []string{"speaking 3.2s", "listening 13.2s"},
 			calls:    []string{"agent on 3.2s", "overlap of 50ms 5.05s", "agent off 13.2s"},
 			playouts: []string{"10s"}, dropped: []string{"13.2s Oh how very nice"},
-			want: "assistant: " + story + "\n",
+			want: "assistant: " + kingStory + "\n",
 		},
 		{
 			name: "no verdict", voice: []agenttest.VoicePart{speaks(5, 5.4, "Uh-huh")},
 			states:   []string{"speaking 3.2s", "listening 13.2s"},
 			calls:    []string{"agent on 3.2s", "overlap of 50ms 5.05s", "overlap ends 5.45s", "agent off 13.2s"},
 			playouts: []string{"10s"}, dropped: []string{"13.2s Uh-huh"},
-			want: "assistant: " + story + "\n",
+			want: "assistant: " + kingStory + "\n",
 		},
 		{ // T80: in the agent's first second a sign of listening does not count, and voice activity interrupts.
 			name: "a sign of listening at the beginning", voice: []agenttest.VoicePart{speaks(3.4, 5, "Stop, please.")},
@@ -87,7 +87,7 @@ func TestInterruptionDetector(t *testing.T) {
 			states:   []string{"speaking 3.2s", "listening 13.2s", "thinking 13.4s", "speaking 13.7s", "listening 14.7s"},
 			calls:    []string{"agent on 3.2s", "overlap of 50ms 12.55s", "agent off 13.2s", "agent on 13.7s", "agent off 14.7s"},
 			playouts: []string{"10s", "1s"},
-			want:     "assistant: " + story + "\nuser: And then?\nassistant: All right.\n",
+			want:     "assistant: " + kingStory + "\nuser: And then?\nassistant: All right.\n",
 		},
 		{ // T78, T79
 			name: "speech just before the end", voice: []agenttest.VoicePart{speaks(12, 12.1, "And then?")},
@@ -95,14 +95,14 @@ func TestInterruptionDetector(t *testing.T) {
 			states:   []string{"speaking 3.2s", "listening 13.2s"},
 			calls:    []string{"agent on 3.2s", "overlap of 50ms 12.05s", "agent off 13.2s"},
 			playouts: []string{"10s"}, dropped: []string{"13.2s And then?"},
-			want: "assistant: " + story + "\n",
+			want: "assistant: " + kingStory + "\n",
 		},
 		{ // T82: the detector hears that the overlap ended, and why, before it hears that the agent did.
 			name: "the agent ends first", voice: []agenttest.VoicePart{speaks(12.9, 14, "And then?")},
 			states:   []string{"speaking 3.2s", "listening 13.2s", "thinking 14.5s", "speaking 14.7s", "listening 15.7s"},
 			calls:    []string{"agent on 3.2s", "overlap of 50ms 12.95s", "overlap ends with the agent 13.2s", "agent off 13.2s", "agent on 14.7s", "agent off 15.7s"},
 			playouts: []string{"10s", "1s"},
-			want:     "assistant: " + story + "\nuser: And then?\nassistant: All right.\n",
+			want:     "assistant: " + kingStory + "\nuser: And then?\nassistant: All right.\n",
 		},
 		{ // An interruption without words is taken back; the detector has the decision again at once.
 			name: "a false interruption", voice: []agenttest.VoicePart{speaks(5, 5.4, ""), speaks(6.2, 7.2, "Uh-huh")},
@@ -110,7 +110,7 @@ func TestInterruptionDetector(t *testing.T) {
 			states:   []string{"speaking 3.2s", "listening 5.15s", "speaking 5.75s", "listening 13.8s"},
 			calls:    []string{"agent on 3.2s", "overlap of 50ms 5.05s", "agent off 5.15s", "agent on 5.75s", "overlap of 50ms 6.25s", "agent off 13.8s"},
 			playouts: []string{"10s"}, dropped: []string{"13.8s Uh-huh"},
-			want: "assistant: " + story + "\n",
+			want: "assistant: " + kingStory + "\n",
 		},
 		{
 			name: "voice activity is asked for", voice: []agenttest.VoicePart{speaks(5, 6, "Stop, please.")},
