@@ -14,12 +14,12 @@ import (
 
 const kingStory = "Once upon a time there was a king who had three daughters."
 
-// tellsStory starts a session whose agent tells a kingStory of ten seconds from 3.2 s on, which the rest of the script
+// tellsStory starts a session whose agent tells a story of ten seconds from 3.2 s on, which the rest of the script
 // falls into: voice activity says that speech ended 50 ms after it, and an interruption without words is taken back
 // 0.3 s later.
 func tellsStory(t *testing.T, change func(*agents.Options), script agenttest.VoiceScript, steps ...agenttest.Step) *agenttest.VoiceSession {
 	t.Helper()
-	steps = append([]agenttest.Step{answers("Tell me a kingStory.", kingStory)}, steps...)
+	steps = append([]agenttest.Step{answers("Tell me a story.", kingStory)}, steps...)
 	tts := agenttest.NewTTS(t, agenttest.Spoken(kingStory, 10*time.Second), agenttest.SpokenAny(100*ms))
 	tts.Words = true
 	opts := voiceOptions(agenttest.NewLLM(t, steps...), tts)
@@ -52,12 +52,12 @@ func resumes(v *agenttest.VoiceSession) (out []time.Duration) {
 // voice activity says so.
 func TestFalseInterruptionIsTakenBack(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
-		v := tellsStory(t, asIs, agenttest.Voice(speaks(0.5, 2.5, "Tell me a kingStory."), speaks(5, 6, "")))
+		v := tellsStory(t, asIs, agenttest.Voice(speaks(0.5, 2.5, "Tell me a story."), speaks(5, 6, "")))
 		v.Until(sec(20))
 		require.Equal(t, []time.Duration{sec(6.35)}, resumes(v), v.Log())
 		require.Equal(t, []string{"listening 0s", "thinking 3s", "speaking 3.2s", "listening 5.5s", "speaking 6.35s", "listening 14.05s"}, v.AgentStates(), v.Log())
 		require.Equal(t, []string{"10s"}, v.Playouts())
-		require.Equal(t, "user: Tell me a kingStory.\nassistant: "+kingStory+"\n", transcript(v.History()))
+		require.Equal(t, "user: Tell me a story.\nassistant: "+kingStory+"\n", transcript(v.History()))
 	})
 }
 
@@ -103,7 +103,7 @@ func TestTurnEndsWhileSpeechIsHeldBack(t *testing.T) {
 // that is decided, which is half a second after the sound and not at its end; and then it is said in full.
 func TestKeptTurnGivesSpeechBack(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
-		script := agenttest.Voice(speaks(0.5, 0.8, "Tell me a kingStory."), speaks(4, 4.3, "Yes"), speaks(14.2, 15, ""))
+		script := agenttest.Voice(speaks(0.5, 0.8, "Tell me a story."), speaks(4, 4.3, "Yes"), speaks(14.2, 15, ""))
 		v := tellsStory(t, func(o *agents.Options) { o.Turn.Interruption.MinWords = 2 }, script,
 			agenttest.OnInstructions("Ask on.").TTFT(100*ms).For(500*ms).Say("Another one?"))
 		v.Until(sec(14))
@@ -111,7 +111,7 @@ func TestKeptTurnGivesSpeechBack(t *testing.T) {
 		v.Until(sec(20))
 		require.Equal(t, []time.Duration{sec(15.5)}, resumes(v), v.Log())
 		require.Equal(t, []string{"listening 0s", "thinking 1.3s", "speaking 1.5s", "listening 11.5s", "thinking 14s", "speaking 15.5s", "listening 16.7s"}, v.AgentStates(), v.Log())
-		require.Equal(t, "user: Tell me a kingStory.\nassistant: "+kingStory+"\nassistant: Another one?\n", transcript(v.History()), v.Log())
+		require.Equal(t, "user: Tell me a story.\nassistant: "+kingStory+"\nassistant: Another one?\n", transcript(v.History()), v.Log())
 		require.Equal(t, []string{"10s", "1.2s"}, v.Playouts())
 	})
 }
@@ -120,7 +120,7 @@ func TestKeptTurnGivesSpeechBack(t *testing.T) {
 // which is when the user has been silent for the shortest delay; the reference goes on 0.2 s before.
 func TestTurnWithoutReplyGivesSpeechBack(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
-		script := agenttest.Voice(speaks(0.5, 2.5, "Tell me a kingStory."), speaks(5, 6, "Go on").NoFinal())
+		script := agenttest.Voice(speaks(0.5, 2.5, "Tell me a story."), speaks(5, 6, "Go on").NoFinal())
 		v := tellsStory(t, asIs, script)
 		v.Until(sec(6.2))
 		text, err := v.CommitUserTurn(t.Context(), agents.CommitOptions{Timeout: agents.Never, SkipReply: true})
@@ -129,7 +129,7 @@ func TestTurnWithoutReplyGivesSpeechBack(t *testing.T) {
 		v.Until(sec(20))
 		require.Equal(t, []time.Duration{sec(6.5)}, resumes(v), v.Log())
 		require.Equal(t, []string{"10s"}, v.Playouts())
-		require.Equal(t, "user: Tell me a kingStory.\nassistant: "+kingStory+"\nuser: Go on\n", transcript(v.History()), v.Log())
+		require.Equal(t, "user: Tell me a story.\nassistant: "+kingStory+"\nuser: Go on\n", transcript(v.History()), v.Log())
 	})
 }
 
@@ -151,7 +151,7 @@ func TestFirstFrameKeepsThePause(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
-				v := tellsStory(t, asIs, agenttest.Voice(speaks(0.5, 2.5, "Tell me a kingStory."), speaks(c.from, c.to, "")))
+				v := tellsStory(t, asIs, agenttest.Voice(speaks(0.5, 2.5, "Tell me a story."), speaks(c.from, c.to, "")))
 				v.Until(sec(20))
 				require.Equal(t, c.resumed, resumes(v), v.Log())
 				require.Equal(t, c.states, v.AgentStates()[1:], v.Log())
@@ -189,7 +189,7 @@ func TestPauseDoesNotOutliveItsCause(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
-				v := tellsStory(t, asIs, agenttest.Voice(speaks(0.5, 2.5, "Tell me a kingStory."), speaks(5, 6, "")))
+				v := tellsStory(t, asIs, agenttest.Voice(speaks(0.5, 2.5, "Tell me a story."), speaks(5, 6, "")))
 				v.Until(sec(5.7))
 				c.do(t, v)
 				v.Until(sec(15))
@@ -197,7 +197,7 @@ func TestPauseDoesNotOutliveItsCause(t *testing.T) {
 				v.Until(sec(20))
 				require.Equal(t, c.resumed, resumes(v), v.Log())
 				require.Equal(t, c.playouts, v.Playouts())
-				require.Equal(t, "user: Tell me a kingStory.\nassistant: "+c.want+"\nassistant: "+rest+"\n", transcript(v.History()), v.Log())
+				require.Equal(t, "user: Tell me a story.\nassistant: "+c.want+"\nassistant: "+rest+"\n", transcript(v.History()), v.Log())
 				require.Equal(t, agents.AgentListening, v.AgentState())
 			})
 		})

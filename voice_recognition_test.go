@@ -541,7 +541,7 @@ func TestTurnBeginsWithItsFirstBurst(t *testing.T) {
 }
 
 // T70–T72, rows 23 and 66: speech that nothing was understood of is told after two seconds, counted from its end.
-func TestTranscriptionTimeout(t *testing.T) {
+func TestSpeechThatIsNotUnderstood(t *testing.T) {
 	type timeout struct{ at, speech, since time.Duration }
 	never := func(o *agents.Options) { o.TranscriptionTimeout = agents.Never }
 	for _, c := range []struct {
@@ -668,25 +668,30 @@ func TestSpeechOverProtectedSpeech(t *testing.T) {
 	}
 }
 
-// T74, row 21: an agent's STTNode that fails otherwise than because of the connection ends recognition, and none is begun
-// anew while the session closes.
+// T74, row 21: an agent's STTNode that fails because of the connection begins anew, and another failure ends
+// recognition. No node begins anew while the session closes.
 func TestSTTNodeFails(t *testing.T) {
 	lost := &agents.ProviderError{Provider: "test", Op: "recognize", Retryable: true, Err: agents.ErrConnection}
 	for _, c := range []struct {
 		name   string
 		err    error
 		closed bool
+		runs   int
+		want   string
 	}{
-		{"otherwise", errors.New("the node is broken"), false},
-		{"while the session closes", lost, true},
+		{"because of the connection", lost, false, 2, "user: Hello there\nassistant: I see.\n"},
+		{"otherwise", errors.New("the node is broken"), false, 1, ""},
+		{"while the session closes", lost, true, 1, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
 				script := agenttest.Voice(speaks(3, 4, "Hello there"))
-				opts := voiceOptions(agenttest.NewLLM(t), agenttest.NewTTS(t))
+				opts := voiceOptions(agenttest.NewLLM(t, answers("Hello there", "I see.").Always()), agenttest.NewTTS(t))
 				var runs atomic.Int32
-				a := &agents.Agent{STTNode: func(_ context.Context, audio iter.Seq[agents.AudioFrame], _ agents.STTNodeFunc) iter.Seq2[agents.STTEvent, error] {
-					runs.Add(1)
+				a := &agents.Agent{STTNode: func(ctx context.Context, audio iter.Seq[agents.AudioFrame], next agents.STTNodeFunc) iter.Seq2[agents.STTEvent, error] {
+					if runs.Add(1) > 1 {
+						return next(ctx, audio)
+					}
 					return func(yield func(agents.STTEvent, error) bool) {
 						left := time.Second
 						for f := range audio {
@@ -703,8 +708,8 @@ func TestSTTNodeFails(t *testing.T) {
 					require.NoError(t, v.Close())
 				}
 				v.Until(sec(8))
-				require.Empty(t, transcript(v.History()), v.Log())
-				require.EqualValues(t, 1, runs.Load(), v.Log())
+				require.Equal(t, c.want, transcript(v.History()), v.Log())
+				require.EqualValues(t, c.runs, runs.Load(), v.Log())
 			})
 		})
 	}
@@ -749,35 +754,29 @@ func TestSTTFailuresAddUp(t *testing.T) {
 	}
 }
 
-// Row 33: an interim transcript interrupts the agent when there is no voice activity to do so, and is told either way.
-func TestInterimTranscriptPauses(t *testing.T) {
+// Row 22: the user is away when both sides have been silent for the time-out. A final transcript begins that time anew,
+// an interim one does not, and neither does one while the user still speaks: then it begins when they stop.
+func TestUserGoesAway(t *testing.T) {
 	for _, c := range []struct {
-		name   string
-		vad    agents.VAD // nil is the script's
-		states []string
+		name  string
+		voice agenttest.VoicePart
+		want  []string
 	}{
-		{"with voice activity", nil, []string{"listening 0s", "speaking 700ms", "listening 5s"}},
-		// It is paused, and taken back two seconds later.
-		{"without", agents.NoVAD, []string{"listening 0s", "speaking 700ms", "listening 2.4s", "speaking 4.4s", "listening 7s"}},
+		{"after speech", speaks(0.5, 1, ""), []string{"speaking 500ms", "listening 1s", "away 4.25s"}},
+		{"after an interim transcript", speaks(0.5, 1, "Hello").NoFinal(), []string{"speaking 500ms", "listening 1s", "away 4.25s"}},
+		{"after a transcript", speaks(0.5, 1, "Hello").Delay(time.Second), []string{"speaking 500ms", "listening 1s", "away 5s"}},
+		// The turn, which ends 50 ms after them, counts too.
+		{"after a transcript while they speak", speaks(0.5, 1, "Hello").Delay(100 * ms), []string{"speaking 500ms", "listening 1s", "away 4.3s"}},
+		{"and returns", speaks(4, 5, ""), []string{"away 3s", "speaking 4s", "listening 5s", "away 8.25s"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
-				script := agenttest.Voice(speaks(2, 2.3, "Well").NoFinal())
-				opts := voiceOptions(agenttest.NewLLM(t), agenttest.NewTTS(t, agenttest.SpokenAny(100*ms)))
-				opts.VAD = c.vad
-				v := agenttest.StartVoice(t, opts, &agents.Agent{}, script)
-				v.Until(sec(0.5))
-				v.Say("Please listen to all of what I have to say.")
-				v.Until(sec(10))
-				require.Equal(t, c.states, v.AgentStates(), v.Log())
-				var heard []time.Duration
-				for _, e := range v.Recorded() {
-					if e, ok := e.(*agents.UserInputTranscribed); ok {
-						require.False(t, e.Final)
-						heard = append(heard, v.Since(e.At))
-					}
-				}
-				require.Equal(t, at(2.4), heard)
+				v := asks(t, agents.NoTurnDetector, agenttest.Voice(c.voice), func(o *agents.Options) {
+					o.UserAwayTimeout = agents.Delay(3 * time.Second)
+					o.LLM = agents.NoLLM // the turn is not answered
+				})
+				v.Until(sec(12))
+				require.Equal(t, c.want, v.UserStates(), v.Log())
 			})
 		})
 	}

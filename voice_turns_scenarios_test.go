@@ -95,31 +95,3 @@ func TestUserTurnLimit(t *testing.T) {
 		})
 	}
 }
-
-// Row 22: the user is away when both sides have been silent for the time-out. A final transcript begins that time anew,
-// an interim one does not, and neither does one while the user still speaks: then it begins when they stop.
-func TestUserGoesAway(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		voice agenttest.VoicePart
-		want  []string
-	}{
-		{"after speech", speaks(0.5, 1, ""), []string{"speaking 500ms", "listening 1s", "away 4.25s"}},
-		{"after an interim transcript", speaks(0.5, 1, "Hello").NoFinal(), []string{"speaking 500ms", "listening 1s", "away 4.25s"}},
-		{"after a transcript", speaks(0.5, 1, "Hello").Delay(time.Second), []string{"speaking 500ms", "listening 1s", "away 5s"}},
-		// The turn, which ends 50 ms after them, counts too.
-		{"after a transcript while they speak", speaks(0.5, 1, "Hello").Delay(100 * ms), []string{"speaking 500ms", "listening 1s", "away 4.3s"}},
-		{"and returns", speaks(4, 5, ""), []string{"away 3s", "speaking 4s", "listening 5s", "away 8.25s"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			agenttest.Run(t, func(t *testing.T) {
-				v := asks(t, agents.NoTurnDetector, agenttest.Voice(c.voice), func(o *agents.Options) {
-					o.UserAwayTimeout = agents.Delay(3 * time.Second)
-					o.LLM = agents.NoLLM // the turn is not answered
-				})
-				v.Until(sec(12))
-				require.Equal(t, c.want, v.UserStates(), v.Log())
-			})
-		})
-	}
-}
