@@ -16,6 +16,7 @@ func (c *core) predict(e turn.Predict) {
 		c.ears.mu.Lock()
 		stream := c.ears.turns
 		c.ears.mu.Unlock()
+		c.ears.asked = e.ID
 		if stream == nil || stream.Predict(e.ID, e.Language) != nil {
 			c.tell(turn.PredictionFailed{ID: e.ID})
 		}
@@ -118,6 +119,7 @@ func (e *ears) tuneDetector(o turn.Options) {
 		cancel()
 		if end.err != nil && !end.cancelled && e.detector == d && !e.closed {
 			c.reportError(j.what, end.err, false) // turns end after the shortest delay from now on
+			c.tell(turn.PredictionFailed{ID: e.asked})
 		}
 	}
 	rate := d.Capabilities().SampleRate

@@ -30,6 +30,7 @@ type ears struct {
 
 	detector     AudioTurnDetector
 	detectorStop context.CancelFunc
+	asked        uint64 // the last request to it
 	predicting   context.CancelFunc
 	judgeStop    context.CancelFunc
 
@@ -136,10 +137,13 @@ func (e *ears) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if frame.Check() != nil || frame.Len() == 0 || e.ignoring.Load() {
-			continue
+		switch {
+		case frame.Check() != nil || frame.Len() == 0:
+		case e.ignoring.Load():
+			e.skip(frame)
+		default:
+			e.hear(frame)
 		}
-		e.hear(frame)
 	}
 }
 
@@ -149,6 +153,15 @@ func (e *ears) inputEnded(end ending) {
 	}
 	if end.err != nil && !errors.Is(end.err, io.EOF) && !end.cancelled && e.c.closing == nil {
 		e.c.reportError("audio input", end.err, false)
+	}
+}
+
+// skip counts audio that nobody hears, so that what follows has its place in time.
+func (e *ears) skip(frame AudioFrame) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.heard > 0 {
+		e.heard += frame.Duration()
 	}
 }
 
@@ -446,11 +459,18 @@ func (e *ears) setOn(on bool) {
 		return
 	}
 	e.off = !on
-	e.ignoring.Store(!on)
-	if !on {
-		e.resetVAD()
-		e.c.tell(turn.InputOff{})
+	if on { // everybody begins anew, after the gap
+		if f := e.c.top(); f != nil {
+			e.vadModel, e.stt = nil, nil
+			e.tune(f)
+		}
+		e.ignoring.Store(false)
+		return
 	}
+	e.ignoring.Store(true)
+	e.resetVAD()
+	e.flushSTT(0, 0)
+	e.c.tell(turn.InputOff{})
 }
 
 // deafen throws away what comes in from now on, as the session is closing. What was heard may still be recognised.

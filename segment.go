@@ -372,7 +372,7 @@ func (seg *segment) jobEnded(e ending) {
 		seg.err = e.err
 		seg.st.segmentFailed(e)
 	}
-	if seg.err == nil {
+	if seg.err == nil && !seg.st.stopped { // what was made of it so far is not all of it
 		seg.closeWord()
 		if seg.timed {
 			seg.endTimed()

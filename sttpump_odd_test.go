@@ -488,3 +488,57 @@ func (s silentStream) Recv() (STTEvent, error) {
 }
 
 var errOdd = errors.New("odd")
+
+// finish lets the stream say what it has.
+func TestSTTPumpFinishes(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		open func(n int, s *puppetStream) error
+		want []string
+	}{
+		{"in order", func(_ int, s *puppetStream) error {
+			s.onEnd = func() error {
+				s.says(final("one", 0, time.Second))
+				s.fails(io.EOF)
+				return nil
+			}
+			return nil
+		}, []string{"990ms final one [0s 1s]", "990ms ended: <nil>"}},
+		{"never says so", func(_ int, s *puppetStream) error {
+			s.onEnd = func() error {
+				s.says(final("one", 0, 980*time.Millisecond))
+				return nil
+			}
+			return nil
+		}, []string{"990ms final one [0s 980ms]", "10.99s ended: <nil>"}},
+		{"fails at the end", func(n int, s *puppetStream) error {
+			s.onEnd = func() error {
+				if n == 2 {
+					s.says(final("one", 0, time.Second))
+					s.fails(io.EOF)
+					return nil
+				}
+				s.fails(sttRefusal(503))
+				return nil
+			}
+			return nil
+		}, []string{"990ms failed: " + sttRefusal(503).Error(), "1.09s final one [0s 1s]", "1.09s ended: <nil>"}},
+		{"fails for good", func(int, *puppetStream) error { return sttRefusal(401) }, []string{
+			"0s failed for good: " + sttRefusal(401).Error(), "500ms failed for good: " + sttRefusal(401).Error(),
+			"1s failed for good: " + sttRefusal(401).Error(), "1s ended: <nil>",
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				stt := newPuppet(func(_ context.Context, n int, s *puppetStream) error { return c.open(n, s) })
+				p := startPump(t, sttPumpOptions{stt: stt})
+				p.send(tone(1, time.Second))
+				time.Sleep(990 * time.Millisecond)
+				p.finish()
+				p.send(tone(2, time.Second)) // too late
+				time.Sleep(time.Minute)
+				require.Equal(t, c.want, p.log())
+			})
+		})
+	}
+}

@@ -39,6 +39,7 @@ type Track struct {
 	channels int
 	at       int
 	loop     bool
+	fed      bool // more samples may come
 	stopping bool
 }
 
@@ -49,6 +50,21 @@ func NewTrack(samples []int16, channels int, loop bool, gain Gain) *Track {
 	return &Track{Gain: gain, samples: samples[:len(samples)/channels*channels], channels: channels, loop: loop}
 }
 
+// NewFed returns a track that plays what [Track.Feed] gives it, until [Track.End]. Meanwhile it is silent, and its gain
+// stands still, when there is nothing to play.
+func NewFed(channels int, gain Gain) *Track {
+	return &Track{Gain: gain, channels: max(channels, 1), fed: true}
+}
+
+// Feed goes on with interleaved samples, in place of what has not been played of the ones before. They are lent until
+// the next Feed, or until they have been played.
+func (t *Track) Feed(samples []int16) {
+	t.samples, t.at = samples[:len(samples)/t.channels*t.channels], 0
+}
+
+// End says that nothing comes after what was fed last.
+func (t *Track) End() { t.fed = false }
+
 // Stop ends the track when it has faded out over n samples of a channel.
 func (t *Track) Stop(n int) {
 	t.Gain.Set(0, n)
@@ -57,7 +73,10 @@ func (t *Track) Stop(n int) {
 
 // Over reports whether the track has nothing more to give.
 func (t *Track) Over() bool {
-	return len(t.samples) == 0 || !t.loop && t.at == len(t.samples) || t.stopping && !t.Gain.Moving()
+	if t.stopping && !t.Gain.Moving() {
+		return true
+	}
+	return !t.fed && (len(t.samples) == 0 || !t.loop && t.at == len(t.samples))
 }
 
 // A moving gain is taken as a straight line for up to maxLine samples, and as at least minLines lines.
@@ -67,6 +86,9 @@ const maxLine, minLines = 32, 64
 func (t *Track) addTo(sum []int32) {
 	for len(sum) >= t.channels && !t.Over() {
 		if t.at == len(t.samples) {
+			if t.fed {
+				return
+			}
 			t.at = 0
 		}
 		frames := min(len(sum), len(t.samples)-t.at) / t.channels

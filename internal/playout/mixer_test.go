@@ -92,6 +92,36 @@ func TestGain(t *testing.T) {
 	require.True(t, track.Over())
 }
 
+func TestMixFedTrack(t *testing.T) {
+	var g Gain
+	g.Set(1, 4)
+	track := NewFed(1, g)
+	mix := func(n int) []int16 {
+		out := make([]int16, n)
+		require.Equal(t, Mix(out, track), !track.Over())
+		return out
+	}
+	require.Equal(t, []int16{0, 0}, mix(2)) // the fade in waits for the sound
+	track.Feed(pcm(6, 1000))
+	require.Equal(t, []int16{0, 383, 707, 924, 1000}, mix(5))
+	require.False(t, track.Over())
+	track.Feed([]int16{5, 6, 7})
+	require.Equal(t, []int16{5, 6}, mix(2))
+	track.Feed([]int16{8, 9}) // in place of the 7
+	track.End()
+	require.Equal(t, []int16{8, 9, 0}, mix(3))
+	require.True(t, track.Over())
+
+	track = NewFed(2, NewGain(1))
+	track.Feed([]int16{1, 2, 3})
+	require.Equal(t, []int16{1, 2, 0, 0}, mix(4))
+	track.Stop(1)
+	require.False(t, track.Over())
+	track.Feed([]int16{100, 100, 100, 100})
+	require.Equal(t, []int16{100, 100, 0, 0}, mix(4)) // the ramp begins at full level, and is over
+	require.True(t, track.Over())
+}
+
 // Blocks of any size give the same sound: no clicks between them.
 func TestMixInBlocks(t *testing.T) {
 	mix := func(block int) []int16 {

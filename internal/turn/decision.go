@@ -221,7 +221,7 @@ func (m *Machine) decide() {
 		}
 		if m.o.Detection == AudioDetector {
 			m.emit(FlushDetector{Why: "turn committed"})
-			m.ask.id, m.ask.flushed = 0, true
+			m.ask.id, m.ask.answered, m.ask.flushed = 0, false, true
 		}
 		if m.o.Detection == Manual {
 			u.late = m.now
