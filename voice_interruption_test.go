@@ -123,7 +123,7 @@ func TestInterruptionDetector(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
 				d := agenttest.NewInterruptionDetector(t, c.script...)
-				voice := append([]agenttest.VoicePart{speaks(0.5, 2.5, "Tell me a kingStory.")}, c.voice...)
+				voice := append([]agenttest.VoicePart{speaks(0.5, 2.5, "Tell me a story.")}, c.voice...)
 				v := tellsStory(t, func(o *agents.Options) {
 					o.InterruptionDetector = d
 					if c.change != nil {
@@ -135,7 +135,7 @@ func TestInterruptionDetector(t *testing.T) {
 				require.Equal(t, c.calls, d.Calls(), v.Log())
 				require.Equal(t, c.playouts, v.Playouts(), v.Log())
 				require.Equal(t, c.dropped, dropped(v), v.Log())
-				require.Equal(t, "user: Tell me a kingStory.\n"+c.want, transcript(v.History()), v.Log())
+				require.Equal(t, "user: Tell me a story.\n"+c.want, transcript(v.History()), v.Log())
 			})
 		})
 	}
@@ -177,7 +177,7 @@ func TestInterruptionDetectorFails(t *testing.T) {
 				d := agenttest.NewInterruptionDetector(t, c.overlap...)
 				d.Faults(c.fault)
 				v := tellsStory(t, func(o *agents.Options) { o.InterruptionDetector = d },
-					agenttest.Voice(speaks(0.5, 2.5, "Tell me a kingStory."), speaks(5, 6, "Stop, please.")), answers("Stop, please.", "All right."))
+					agenttest.Voice(speaks(0.5, 2.5, "Tell me a story."), speaks(5, 6, "Stop, please.")), answers("Stop, please.", "All right."))
 				v.Until(sec(12))
 				errs := 0
 				for _, e := range v.Recorded() {
