@@ -38,6 +38,11 @@ func (c *core) authorise(sp *speech) {
 	}
 	if st.voiced {
 		c.nextSegment(st)
+		text := st.text // that a realtime model wrote although it can speak
+		st.text = nil
+		for _, piece := range text {
+			st.show(piece)
+		}
 	} else {
 		st.beginText()
 	}
@@ -142,6 +147,14 @@ func (st *step) forward(p textPiece) {
 		if n := len(st.segments); p.flush && n > 0 {
 			st.segments[n-1].endText()
 		}
+	default:
+		st.show(p)
+	}
+}
+
+// show sends text to whoever reads.
+func (st *step) show(p textPiece) {
+	switch {
 	case p.text == "":
 	case st.node != nil:
 		st.node.write(p.text)

@@ -40,16 +40,19 @@ func (rt *dialogue) handle(event RealtimeEvent, calls []*wantedCall) {
 		}
 	case *RealtimeMessageAudio:
 		if m := rt.messages[e.MessageID]; m != nil && m.frames != nil {
-			m.st.firstToken()
+			m.st.gave()
 			m.frames.write(e.Frame)
 		}
 	case *RealtimeMessageDone:
 		if m := rt.messages[e.MessageID]; m != nil {
+			m.done = m.done || !m.ended
 			m.end()
 		}
 	case *RealtimeCall:
-		if st := rt.responses[e.ResponseID]; st != nil && !st.ended {
-			st.firstToken()
+		if st := rt.responses[e.ResponseID]; st != nil && st.ended {
+			rt.refused[e.ResponseID] = true // so that the model forgets it
+		} else if st != nil {
+			st.gave()
 			for _, call := range calls {
 				if st.began {
 					st.dispatch(call)
@@ -59,6 +62,7 @@ func (rt *dialogue) handle(event RealtimeEvent, calls []*wantedCall) {
 			}
 		}
 	case *RealtimeResponseDone:
+		refused := rt.refused[e.ResponseID]
 		delete(rt.refused, e.ResponseID)
 		if st := rt.responses[e.ResponseID]; st != nil {
 			delete(rt.responses, e.ResponseID)
@@ -67,6 +71,20 @@ func (rt *dialogue) handle(event RealtimeEvent, calls []*wantedCall) {
 			}
 			st.realtimeDone(e.Err)
 		}
+		rt.responseEnded(refused)
+	}
+}
+
+// responseEnded goes on after a response. What was refused of it the model has to forget.
+func (rt *dialogue) responseEnded(refused bool) {
+	if f := rt.c.top(); refused && f != nil && f == rt.floor && f.phase == phaseActive {
+		rt.tell(f, nil)
+	}
+	if len(rt.responses)+len(rt.refused) > 0 {
+		return
+	}
+	for _, y := range slices.Clone(rt.yielding) {
+		rt.release(y)
 	}
 }
 
@@ -112,7 +130,9 @@ func (rt *dialogue) responseStarted(e *RealtimeResponseStarted) {
 		delete(rt.requests, e.RequestID)
 		if st == nil || st.ended {
 			rt.refused[e.ResponseID] = true // it was given up
-			_ = rt.s.Interrupt()
+			if len(rt.requests)+len(rt.responses) == 0 {
+				_ = rt.call(rt.s.Interrupt) // otherwise it was told before, and would stop others
+			}
 			return
 		}
 	} else if st = rt.waiting; st != nil {
@@ -120,7 +140,7 @@ func (rt *dialogue) responseStarted(e *RealtimeResponseStarted) {
 	} else if st = rt.unasked(); st == nil {
 		c.warn("agents: the realtime model began to speak while it must not; the response was interrupted")
 		rt.refused[e.ResponseID] = true
-		_ = rt.s.Interrupt()
+		_ = rt.call(rt.s.Interrupt)
 		return
 	}
 	c.unset(st.realtime.deadline)
@@ -129,6 +149,7 @@ func (rt *dialogue) responseStarted(e *RealtimeResponseStarted) {
 		st.sentAt = time.Now()
 	}
 	rt.responses[e.ResponseID] = st
+	rt.watch(st)
 }
 
 // unasked makes a speech for a response that the model began by itself, unless nothing may be said now.
@@ -161,6 +182,7 @@ func (rt *dialogue) messageStarted(e *RealtimeMessageStarted) {
 	}
 	m := &realtimeMessage{st: st, id: e.MessageID}
 	rt.messages[e.MessageID] = m
+	st.realtime.progress = time.Now()
 	st.realtime.messages = append(st.realtime.messages, m)
 	switch {
 	case !st.voiced:
@@ -175,8 +197,9 @@ func (rt *dialogue) messageStarted(e *RealtimeMessageStarted) {
 	}
 }
 
-// firstToken notes when the model's answer began.
-func (st *step) firstToken() {
+// gave notes that the model gives more of its answer.
+func (st *step) gave() {
+	st.realtime.progress = time.Now()
 	if st.ttft < 0 {
 		st.ttft = time.Since(st.sentAt)
 	}
@@ -187,12 +210,11 @@ func (m *realtimeMessage) add(e *RealtimeMessageText) {
 	if m.st.ended || m.st.stopped {
 		return
 	}
-	m.st.firstToken()
+	m.st.gave()
 	m.text += e.Text
 	if m.seg == nil {
-		p := textPiece{text: e.Text}
-		if m.st.began {
-			m.st.forward(p)
+		if p := (textPiece{text: e.Text}); m.st.began {
+			m.st.show(p)
 		} else {
 			m.st.text = append(m.st.text, p)
 		}
@@ -311,12 +333,15 @@ func (c *core) finishRealtime(st *step) {
 		text, cut, played := m.heard()
 		switch {
 		case text != "":
-			msg := &ChatMessage{Role: RoleAssistant, Content: []Content{Text(text)}, Interrupted: cut}
+			msg := &ChatMessage{Role: RoleAssistant, Content: []Content{Text(text)}, Interrupted: cut && sp.isInterrupted()}
 			msg.ID, msg.CreatedAt = m.id, st.beganAt
 			if msg.ID == "" {
 				msg.ID = c.newID("item")
 			}
 			msg.Metrics = st.metrics()
+			if sp.source == SpeechSay && sp.say.SkipHistory {
+				break
+			}
 			f.chat.Insert(msg)
 			c.history.Insert(msg)
 			sp.h.add(msg)
@@ -325,8 +350,9 @@ func (c *core) finishRealtime(st *step) {
 		case cut:
 			skipped = true
 		}
-		if cut && text != "" && rt != nil && !rt.over && rt.s != nil && rt.caps.MessageTruncation {
-			_ = rt.s.Truncate(RealtimeTruncation{MessageID: m.id, AudioEnd: played.Truncate(time.Millisecond), Text: text})
+		if cut && (text != "" || played > 0) && rt != nil && !rt.over && rt.s != nil && rt.caps.MessageTruncation {
+			t := RealtimeTruncation{MessageID: m.id, AudioEnd: played.Truncate(time.Millisecond), Text: text}
+			_ = rt.call(func() error { return rt.s.Truncate(t) })
 		}
 	}
 	if skipped && rt != nil && !rt.over && rt.caps.MutableChatContext && f == c.top() {
@@ -337,7 +363,10 @@ func (c *core) finishRealtime(st *step) {
 // heard returns what was heard of a message, whether it was cut off, and how much of its audio was played.
 func (m *realtimeMessage) heard() (text string, cut bool, played time.Duration) {
 	if m.seg == nil {
-		return m.text, m.st.stopped && !m.ended, 0
+		if !m.st.began {
+			return "", m.st.stopped, 0 // nobody read it
+		}
+		return m.text, m.st.stopped && !m.done, 0
 	}
 	if m.seg.synchro == nil {
 		return "", m.st.stopped, 0
@@ -354,11 +383,11 @@ func (c *core) realtimeEffect(effect turn.Effect) {
 	}
 	switch e := effect.(type) {
 	case turn.RealtimeActivity:
-		_ = rt.s.UserActivity()
+		_ = rt.call(rt.s.UserActivity)
 	case turn.RealtimeClear:
-		_ = rt.s.ClearAudio()
+		_ = rt.call(rt.s.ClearAudio)
 	case turn.RealtimeCommit:
-		if err := rt.s.CommitAudio(); err != nil {
+		if err := rt.call(rt.s.CommitAudio); err != nil {
 			c.reportError("realtime", err, true)
 		}
 		if e.Reply {
@@ -374,7 +403,7 @@ func (c *core) answerByRealtime(t *userTurn, f *frame) {
 		c.recordTurn(t)
 		return
 	}
-	if err := rt.s.CommitAudio(); err != nil {
+	if err := rt.call(rt.s.CommitAudio); err != nil {
 		c.reportError("realtime", err, true)
 	}
 	c.createSpeech(nil, func(sp *speech) error {

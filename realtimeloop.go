@@ -21,6 +21,7 @@ type dialogue struct {
 	src   order.Source
 	stop  context.CancelCauseFunc
 	s     RealtimeSession // nil until it is open
+	floor *frame          // whose conversation it is
 	over  bool
 
 	offer        atomic.Pointer[toolContext] // what calls are read by
@@ -35,6 +36,13 @@ type dialogue struct {
 	requests  map[string]*step     // those not answered yet, by id
 	unread    []*RealtimeItemAdded // what the user said, as far as there is no transcript yet
 	waiting   *step                // for the answer to tool outputs that the model gives by itself
+	yielding  []*yielding          // requests that wait for responses to end
+}
+
+// A yielding is a request that is made once the responses that were interrupted have ended, or have had their time.
+type yielding struct {
+	ask      func()
+	deadline *timer
 }
 
 // A dialogueOp tells the model something. It may wait.
@@ -51,11 +59,16 @@ type realtimeMessage struct {
 	frames *framePipe
 	timed  *TimedText // the last piece, whose end is not known yet
 	text   string     // all of it
+	done   bool       // the model says so
 	ended  bool
 }
 
 // autoReplyTimeout is how long a model that answers tool outputs by itself may take to begin.
 const autoReplyTimeout = 5 * time.Second
+
+// yieldTimeout is how long a model may take to end what was interrupted, before it is asked for something else all the
+// same.
+const yieldTimeout = 2 * time.Second
 
 // tuneRealtime opens the conversation that the activity on the floor needs, or goes on with the one that there is.
 func (c *core) tuneRealtime(f *frame) {
@@ -70,16 +83,21 @@ func (c *core) tuneRealtime(f *frame) {
 		turns = On
 	}
 	if rt != nil && !rt.over && sameModel(rt.model, model) && rt.turns == turns && rt.suits(f) {
-		if rt.s != nil && c.last != f {
-			_ = rt.s.Interrupt()
-			_ = rt.s.ClearAudio()
+		if rt.floor == f { // only its options are others
+			rt.sync(f)
+			return
+		}
+		rt.floor = f
+		if rt.s != nil {
+			_ = rt.call(rt.s.Interrupt)
+			_ = rt.call(rt.s.ClearAudio)
 		}
 		rt.tell(f, nil)
 		return
 	}
 	c.closeDialogue()
 	rt = &dialogue{
-		c: c, model: model, caps: model.Capabilities(), turns: turns, src: c.newSource(order.Model),
+		c: c, model: model, caps: model.Capabilities(), turns: turns, floor: f, src: c.newSource(order.Model),
 		responses: map[string]*step{}, refused: map[string]bool{}, messages: map[string]*realtimeMessage{}, requests: map[string]*step{},
 	}
 	c.realtime = rt
@@ -153,7 +171,7 @@ func (rt *dialogue) run(ctx context.Context, opts RealtimeOptions, conn ConnectO
 func (rt *dialogue) open(ctx context.Context, opts RealtimeOptions, conn ConnectOptions) (RealtimeSession, error) {
 	attempts := countOr(conn.MaxRetries, defaultMaxRetries) + 1
 	for attempt := 1; ; attempt++ {
-		s, err := rt.model.Session(ctx, opts)
+		s, err := rt.attempt(ctx, opts, conn)
 		if err == nil {
 			return s, nil
 		}
@@ -169,6 +187,42 @@ func (rt *dialogue) open(ctx context.Context, opts RealtimeOptions, conn Connect
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// attempt opens a session, whose life ctx governs, or fails in time.
+func (rt *dialogue) attempt(ctx context.Context, opts RealtimeOptions, conn ConnectOptions) (RealtimeSession, error) {
+	timeout, on := conn.Timeout.or(defaultLLMTimeout)
+	if !on {
+		return rt.model.Session(ctx, opts)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	late := rt.timedOut("connect", timeout)
+	limit := time.AfterFunc(timeout, func() { cancel(late) })
+	s, err := rt.model.Session(ctx, opts)
+	switch inTime := limit.Stop(); {
+	case inTime && err == nil:
+		return s, nil
+	case err == nil: // it came at the very moment
+		_ = s.Close()
+		err = late
+	case !inTime && context.Cause(ctx) == late:
+		err = late
+	}
+	cancel(nil)
+	return nil, err
+}
+
+func (rt *dialogue) timedOut(op string, after time.Duration) error {
+	return &ProviderError{Provider: providerName(rt.model), Op: op, Message: fmt.Sprintf("nothing for %v", after), Retryable: true, Err: ErrTimeout}
+}
+
+// call makes a call of the session that does not wait. A panic in it is reported.
+func (rt *dialogue) call(fn func() error) error {
+	err := guard("realtime model", fn)
+	if p, ok := err.(*PanicError); ok {
+		rt.c.reportError("realtime", p, true)
+	}
+	return err
 }
 
 func (rt *dialogue) opened(s RealtimeSession) {
@@ -259,13 +313,23 @@ func (rt *dialogue) work() {
 	rt.pending = rt.pending[1:]
 	rt.working = true
 	c, s := rt.c, rt.s
-	ctx, cancel := context.WithTimeout(c.ctx, realtimeUpdateTimeout)
-	c.spawn(&job{what: "update of the realtime model", src: rt.src, end: func(e ending) {
+	ctx, cancel := context.WithTimeoutCause(c.ctx, realtimeUpdateTimeout, rt.timedOut("update", realtimeUpdateTimeout))
+	j := &job{what: "update of the realtime model", src: rt.src}
+	patience := c.after(realtimeUpdateTimeout+c.cfg.grace, func() { c.abandon(j) })
+	j.end = func(e ending) {
+		c.unset(patience)
 		cancel()
 		rt.working = false
 		op.done(e.err)
 		rt.work()
-	}}, func() error { return op.run(ctx, s) })
+	}
+	c.spawn(j, func() error {
+		err := op.run(ctx, s)
+		if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return context.Cause(ctx)
+		}
+		return err
+	})
 }
 
 // realtimeUpdateTimeout is how long a model may take to take in what it is told.
@@ -350,6 +414,7 @@ type realtimeStep struct {
 	response string // the id of the response, once it has begun
 	messages []*realtimeMessage
 	deadline *timer
+	progress time.Time // when the model last gave something of the response
 }
 
 // askRealtime asks the model for the answer of a step whose turn has come.
@@ -409,22 +474,63 @@ func (st *step) askRealtime() {
 			delete(rt.requests, req.ID)
 			return
 		}
-		st.sentAt = time.Now()
-		if err := rt.s.Generate(req); err != nil {
-			delete(rt.requests, req.ID)
-			st.realtimeDone(err)
+		rt.whenQuiet(func() {
+			if st.ended {
+				delete(rt.requests, req.ID)
+				return
+			}
+			st.sentAt = time.Now()
+			if err := rt.call(func() error { return rt.s.Generate(req) }); err != nil {
+				delete(rt.requests, req.ID)
+				st.realtimeDone(err)
+				return
+			}
+			rt.watch(st)
+		})
+	})
+}
+
+// whenQuiet asks for a response once none is in the making, as far as the model ends in time what was interrupted.
+func (rt *dialogue) whenQuiet(ask func()) {
+	if len(rt.responses)+len(rt.refused) == 0 {
+		ask()
+		return
+	}
+	y := &yielding{ask: ask}
+	rt.yielding = append(rt.yielding, y)
+	y.deadline = rt.c.after(yieldTimeout, func() { rt.release(y) })
+}
+
+func (rt *dialogue) release(y *yielding) {
+	rt.c.unset(y.deadline)
+	rt.yielding = slices.DeleteFunc(rt.yielding, func(x *yielding) bool { return x == y })
+	if !rt.over {
+		y.ask()
+	}
+}
+
+// watch sees to it that a response that was asked for, or has begun, goes on.
+func (rt *dialogue) watch(st *step) {
+	c, r := rt.c, st.realtime
+	timeout, on := c.opts.LLMConn.Timeout.or(defaultLLMTimeout)
+	if !on {
+		return
+	}
+	r.progress = time.Now()
+	var check func()
+	check = func() {
+		if left := timeout - time.Since(r.progress); left > 0 {
+			r.deadline = c.after(left, check)
 			return
 		}
-		timeout, on := c.opts.LLMConn.Timeout.or(defaultLLMTimeout)
-		if on {
-			r.deadline = c.after(timeout, func() {
-				if rt.requests[req.ID] == st {
-					delete(rt.requests, req.ID)
-					st.realtimeDone(&ProviderError{Provider: providerName(rt.model), Op: "generate", Message: fmt.Sprintf("no response for %v", timeout), Retryable: true, Err: ErrTimeout})
-				}
-			})
+		if rt.over || st.ended {
+			return
 		}
-	})
+		delete(rt.requests, r.request)
+		_ = rt.call(rt.s.Interrupt)
+		st.realtimeDone(rt.timedOut("generate", timeout))
+	}
+	r.deadline = c.after(timeout, check)
 }
 
 // realtimeDone is the end of a step's response, or of waiting for it.
@@ -443,6 +549,9 @@ func (st *step) realtimeDone(err error) {
 		c.reportError("realtime", err, true)
 	}
 	for _, m := range st.realtime.messages {
+		if err != nil && !m.ended && m.seg != nil {
+			m.seg.err = err // its text may go on where its audio does not
+		}
 		m.end()
 	}
 	st.endText()
@@ -463,7 +572,7 @@ func (st *step) stopRealtime() {
 	}
 	if r.response != "" && rt.responses[r.response] == st || r.request != "" && rt.requests[r.request] == st {
 		if rt.s != nil {
-			_ = rt.s.Interrupt()
+			_ = rt.call(rt.s.Interrupt)
 		}
 	}
 	for _, m := range r.messages {

@@ -427,3 +427,90 @@ func each(words []agents.TimedText, change func(*agents.TimedText)) []agents.Tim
 	}
 	return out
 }
+
+// Cut off at any moment of a reply with two segments, a tool and its answer: one output a call, what was heard and no more
+// in the history, nothing is left speaking, and the next reply is heard to its end. In any order of what happens at once.
+func TestInterruptedAtAnyMoment(t *testing.T) {
+	for _, how := range []string{"by handle", "paused first", "by handoff", "by close", "by switching the output off"} {
+		t.Run(how, func(t *testing.T) {
+			for at := time.Duration(0); at < 5*time.Second; at += 340 * ms {
+				agenttest.Explore(t, 5, func(t *testing.T) { interruptedAt(t, how, at) })
+			}
+		})
+	}
+}
+
+func interruptedAt(t *testing.T, how string, at time.Duration) {
+	llm := agenttest.NewLLM(t,
+		agenttest.OnOutput("slow").TTFT(100*ms).For(300*ms).Say("It is there.").Always(),
+		agenttest.OnUser("Next.").Say("Next it is.").Always())
+	a := &agents.Agent{ID: "a", Tools: []agents.Tool{gives("slow", 700*ms, "s", nil), gives("quick", 0, "q", nil)}}
+	calls := 0
+	a.LLMNode = func(ctx context.Context, req *agents.ChatRequest, next agents.LLMNodeFunc) iter.Seq2[agents.ChatChunk, error] {
+		if calls++; calls > 1 {
+			return next(ctx, req)
+		}
+		return func(yield func(agents.ChatChunk, error) bool) {
+			sleep(ctx, 200*ms)
+			_ = yield(agents.ChatChunk{Text: "Look here. "}, nil) && yield(agents.ChatChunk{Flush: true}, nil) && sleep(ctx, 300*ms) &&
+				yield(agents.ChatChunk{Text: "And there."}, nil) &&
+				yield(agents.ChatChunk{Calls: []agents.ToolCall{{Name: "slow", Arguments: "{}"}, {Name: "quick", Arguments: "{}"}}}, nil)
+		}
+	}
+	v := quiet(t, llm, a)
+	v.Until(10 * ms)
+	begin := time.Now()
+	h := v.GenerateReply(ask("Look."))
+	v.Until(10*ms + at)
+	next := &agents.Agent{ID: "b"}
+	switch how {
+	case "by handle":
+		require.NoError(t, h.Interrupt())
+	case "paused first":
+		h.SetAllowInterruptions(false)
+		h.SetAllowInterruptions(true)
+		require.NoError(t, v.Interrupt(t.Context()))
+	case "by handoff":
+		require.NoError(t, v.UpdateAgent(next))
+	case "by close":
+		require.NoError(t, v.Close())
+		oneOutputPerCall(t, v.History())
+		require.NoError(t, h.Wait(t.Context()))
+		heardIsKept(t, v)
+		require.LessOrEqual(t, time.Since(begin)-at, 5*time.Second)
+		return
+	case "by switching the output off":
+		require.NoError(t, v.SetAudioOutput(false))
+		require.NoError(t, h.Wait(t.Context()))
+		require.NoError(t, v.SetAudioOutput(true))
+	}
+	n := v.GenerateReply(ask("Next."))
+	require.NoError(t, n.Wait(t.Context()), v.Log())
+	require.NoError(t, h.Wait(t.Context()))
+	v.Until(20 * time.Second)
+	oneOutputPerCall(t, v.History())
+	require.Equal(t, agents.AgentListening, v.AgentState(), v.Log())
+	require.Contains(t, transcript(v.History()), "assistant: Next it is.\n", v.Log())
+	if how != "by switching the output off" { // where some of it was read
+		heardIsKept(t, v)
+	}
+}
+
+// heardIsKept checks that the history has as many characters as were played, each of 100 ms, but for a word that was cut off.
+func heardIsKept(t *testing.T, v *agenttest.VoiceSession) {
+	t.Helper()
+	played, said, cut := 0, 0, 0
+	for _, p := range v.Speaker.Played() {
+		played += int(p.Audio.Duration() / (100 * ms))
+		if p.Interrupted {
+			cut += len("there.")
+		}
+	}
+	for m := range v.History().Messages() {
+		if m.Role == agents.RoleAssistant {
+			said += len(m.Text())
+		}
+	}
+	require.LessOrEqual(t, said, played, v.Log())
+	require.LessOrEqual(t, played, said+cut+2, v.Log())
+}

@@ -1,0 +1,393 @@
+package agents_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/parley-voice/agents"
+	"github.com/parley-voice/agents/agenttest"
+)
+
+// byRealtime is a session with a realtime model whose user says nothing.
+func byRealtime(t *testing.T, model agents.RealtimeModel, a *agents.Agent, change ...func(*agents.Options)) *agenttest.VoiceSession {
+	opts := realtimeOptions(model)
+	opts.UserAwayTimeout = agents.Never
+	for _, f := range change {
+		f(&opts)
+	}
+	return agenttest.StartVoice(t, opts, a, agenttest.Voice())
+}
+
+// ends waits for a speech that has to end.
+func ends(t *testing.T, v *agenttest.VoiceSession, h *agents.SpeechHandle) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	err := h.Wait(ctx)
+	require.NotErrorIs(t, err, context.DeadlineExceeded, v.Log())
+	return err
+}
+
+func ask(text string) agents.Reply { return agents.Reply{UserInput: text} }
+
+// A change of the turn options, or of the agent's, while the model answers does not cut it off.
+func TestTurnOptionsChangeWhileTheModelSpeaks(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{}, agenttest.Any().Turn().Speak("A long answer to that.", 8*time.Second))
+		a := &agents.Agent{}
+		v := byRealtime(t, model, a)
+		h := v.GenerateReply(ask("Tell me."))
+		v.Until(sec(1))
+		require.NoError(t, v.UpdateTurnOptions(agents.TurnOptions{Interruption: agents.Interruption{MinDuration: agents.Delay(time.Second)}}))
+		require.NoError(t, a.UpdateOptions(t.Context(), agents.AgentOptions{TTS: agents.NoTTS}))
+		require.NoError(t, ends(t, v, h))
+		require.Equal(t, []string{"8s"}, v.Playouts(), v.Log())
+		require.Zero(t, model.Interrupts())
+	})
+}
+
+// What is not to be remembered is not, whoever says it.
+func TestRealtimeSayWithoutHistory(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{})
+		v := byRealtime(t, model, &agents.Agent{})
+		require.NoError(t, ends(t, v, v.Say("One moment.", agents.SayOptions{SkipHistory: true})))
+		require.NoError(t, ends(t, v, v.Say("Here it is.")))
+		require.Equal(t, "assistant: Here it is.\n", transcript(v.History()), v.Log())
+		require.Len(t, v.Playouts(), 2)
+	})
+}
+
+// PITFALLS 21 and 37: the model stops in mid-answer, or before it. What there is is played, and the speech fails.
+func TestRealtimeResponseStalls(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		turn     agenttest.RealtimeTurn
+		want     string
+		playouts []string
+	}{
+		{"in mid-answer", agenttest.OnUser("Tell me.").Turn().Timed().Speak("One two three four.", 4*time.Second).StallAt(2 * time.Second), "assistant: One two three \n", []string{"2s"}},
+		{"before it", agenttest.OnUser("Tell me.").Turn().Speak("One two three four.", 4*time.Second).StallAt(0), "", nil},
+		{"without even a response", agenttest.OnUser("Tell me.").Turn().Ignore(), "", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{}, c.turn, agenttest.OnUser("Again.").Turn().Speak("Fine.", time.Second))
+				v := byRealtime(t, model, &agents.Agent{})
+				require.ErrorIs(t, ends(t, v, v.GenerateReply(ask("Tell me."))), agents.ErrTimeout)
+				require.LessOrEqual(t, v.Since(time.Now()), 15*time.Second)
+				require.Equal(t, "user: Tell me.\n"+c.want, transcript(v.History()), v.Log())
+				require.Equal(t, c.playouts, v.Playouts())
+				require.Equal(t, agents.AgentListening, v.AgentState())
+				require.NoError(t, ends(t, v, v.GenerateReply(ask("Again."))), "the model was told to stop")
+			})
+		})
+	}
+}
+
+// A connection that does not come about is not waited for for ever.
+func TestRealtimeConnectionHangs(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{ConnectTime: time.Hour})
+		v := byRealtime(t, model, &agents.Agent{})
+		h := v.GenerateReply(ask("Hello?"))
+		require.Error(t, ends(t, v, h))
+		require.Error(t, v.Wait())
+		closed := find[*agents.Closed](v)
+		require.Equal(t, agents.CloseError, closed.Reason)
+		require.ErrorIs(t, closed.Err, agents.ErrTimeout)
+		require.Equal(t, "user: Hello?\n", transcript(v.History()))
+	})
+}
+
+// A message of text where audio was expected is spoken by the TTS if there is one, and otherwise shown.
+func TestRealtimeWritesInsteadOfSpeaking(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		tts      bool
+		playouts []string
+	}{{"with a TTS", true, []string{"1.2s"}}, {"without", false, nil}} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{}, agenttest.Any().Turn().Write("Hello there."))
+				v := byRealtime(t, model, &agents.Agent{}, func(o *agents.Options) {
+					if c.tts {
+						o.TTS = agenttest.NewTTS(t, agenttest.SpokenAny(100*ms))
+					}
+				})
+				require.NoError(t, ends(t, v, v.GenerateReply(ask("Hi."))))
+				require.Equal(t, "user: Hi.\nassistant: Hello there.\n", transcript(v.History()), v.Log())
+				require.Equal(t, c.playouts, v.Playouts())
+				require.Equal(t, "Hello there.", shown(v))
+				require.Zero(t, count[*agents.ErrorOccurred](v))
+				require.Equal(t, agents.AgentListening, v.AgentState())
+			})
+		})
+	}
+}
+
+func shown(v *agenttest.VoiceSession) (text string) {
+	for _, e := range v.Recorded() {
+		if e, ok := e.(*agents.AgentOutput); ok {
+			text += e.Text
+		}
+	}
+	return text
+}
+
+// Several messages of a response play one after another, each with its own message in the history, and an interruption
+// in the second leaves the first whole and nothing of the third.
+func TestRealtimeMessagesOfOneResponse(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		at       float64
+		want     string
+		playouts []string
+		cut      int
+	}{
+		{"to the end", 0, "assistant: First one.\nassistant: Second one.\nassistant: Third one.\n", []string{"2s", "2s", "2s"}, 0},
+		{"interrupted in the second", 3.5, "assistant: First one.\nassistant: Second (interrupted)\n", []string{"2s", "1.3s interrupted"}, 1},
+		{"interrupted between its first sound and its first word", 2.3, "assistant: First one.\n", []string{"2s", "100ms interrupted"}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{},
+					agenttest.Any().Turn().Timed().Speak("First one.", 2*time.Second).Speak("Second one.", 2*time.Second).Speak("Third one.", 2*time.Second))
+				v := byRealtime(t, model, &agents.Agent{})
+				h := v.GenerateReply(ask("Tell me."))
+				if c.at > 0 {
+					v.Until(sec(c.at))
+					require.NoError(t, h.Interrupt())
+				}
+				require.NoError(t, ends(t, v, h))
+				v.Until(sec(12))
+				require.Equal(t, "user: Tell me.\n"+c.want, transcript(v.History()), v.Log())
+				require.Equal(t, c.playouts, v.Playouts())
+				require.Len(t, model.Truncations(), c.cut)
+			})
+		})
+	}
+}
+
+// In text, what was interrupted is marked so, and what nobody read is not kept.
+func TestRealtimeTextInterrupted(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{},
+			agenttest.OnUser("Well?").Turn().Write("Well.").Speak("One two three four.", 4*time.Second).Write("Five."))
+		s := agenttest.Start(t, agents.Options{Realtime: model}, &agents.Agent{})
+		h := s.GenerateReply(ask("Well?"))
+		time.Sleep(700 * ms)
+		require.NoError(t, h.Interrupt())
+		require.NoError(t, h.Wait(t.Context()))
+		require.Equal(t, "user: Well?\nassistant: Well.\nassistant: One two three  (interrupted)\n", transcript(s.History()), s.Log())
+	})
+}
+
+// A reply asked for right after an interruption is answered, although the model hears of that later.
+func TestRealtimeReplyAfterAnInterruption(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{},
+			agenttest.OnUser("Tell me.").Turn().Speak("One two three four.", 8*time.Second).Lag(300*ms),
+			agenttest.OnUser("Wait.").Turn().Speak("Yes?", time.Second))
+		v := byRealtime(t, model, &agents.Agent{})
+		h := v.GenerateReply(ask("Tell me."))
+		v.Until(sec(1))
+		require.NoError(t, h.Interrupt())
+		require.NoError(t, ends(t, v, v.GenerateReply(ask("Wait."))), v.Log())
+		require.Contains(t, transcript(v.History()), "user: Wait.\nassistant: Yes?\n", v.Log())
+		require.Equal(t, "1s", v.Playouts()[1])
+	})
+}
+
+// T123: the model is not told of the context, by its own fault or another.
+func TestRealtimeContextIsNotTaken(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		err    error
+		reply  bool
+		update time.Duration
+	}{
+		{"by the provider's fault", agenttest.StatusError(500), true, 0},
+		{"by another", errors.New("a bug"), false, 0},
+		{"in time", nil, true, time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{UpdateTime: c.update})
+				if c.err != nil {
+					model.FailUpdates(c.err)
+				}
+				if c.reply {
+					model.Add(agenttest.Any().Turn().Speak("Hello.", time.Second))
+				}
+				v := byRealtime(t, model, &agents.Agent{})
+				h := v.GenerateReply(ask("Hi."))
+				err := ends(t, v, h)
+				want := "user: Hi.\n"
+				if c.reply {
+					require.NoError(t, err, v.Log())
+					want += "assistant: Hello.\n"
+				} else {
+					require.ErrorIs(t, err, c.err)
+				}
+				require.Equal(t, want, transcript(v.History()), v.Log())
+				require.Equal(t, agents.AgentListening, v.AgentState())
+			})
+		})
+	}
+}
+
+// PITFALLS 37: the session is lost in mid-call.
+func TestRealtimeSessionLost(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{}, agenttest.Any().Turn().Timed().Speak("One two three four.", 4*time.Second).CutAt(2*time.Second))
+		v := byRealtime(t, model, &agents.Agent{})
+		h := v.GenerateReply(ask("Hi."))
+		var pe *agents.ProviderError
+		require.ErrorAs(t, v.Wait(), &pe)
+		require.ErrorIs(t, v.Wait(), agents.ErrConnection)
+		require.NoError(t, ends(t, v, h))
+		require.True(t, h.Interrupted())
+		closed := find[*agents.Closed](v)
+		require.Equal(t, agents.CloseError, closed.Reason)
+		require.ErrorIs(t, closed.Err, agents.ErrConnection)
+	})
+}
+
+// PITFALLS 36: calls that the model makes at once, while it speaks, each have one output, and there is one answer.
+func TestRealtimeParallelCalls(t *testing.T) {
+	for _, auto := range []bool{false, true} {
+		agenttest.Explore(t, 20, func(t *testing.T) {
+			model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{Capabilities: func(c *agents.RealtimeCapabilities) { c.AutoToolReply = auto }},
+				agenttest.OnUser("Look.").Turn().Speak("Looking.", 2*time.Second).Call("quick", `{}`).Call("slow", `{}`).Call("quick", `{}`),
+				agenttest.OnOutput("slow").Turn().Speak("Found.", time.Second))
+			a := &agents.Agent{Tools: []agents.Tool{gives("quick", 0, "q", nil), gives("slow", 3*time.Second, "s", nil)}}
+			v := byRealtime(t, model, a)
+			require.NoError(t, ends(t, v, v.GenerateReply(ask("Look."))))
+			require.Equal(t, []string{"2s", "1s"}, v.Playouts(), v.Log())
+			oneOutputPerCall(t, v.History())
+			require.Equal(t, "user: Look.\nassistant: Looking.\ncall quick\noutput q\ncall slow\noutput s\ncall quick\noutput q\nassistant: Found.\n", inCallOrder(v.History()))
+		})
+	}
+}
+
+// inCallOrder is the transcript with each output after its call.
+func inCallOrder(chat *agents.ChatContext) string {
+	ordered := &agents.ChatContext{}
+	for _, it := range chat.Items() {
+		if _, ok := it.(*agents.FunctionCallOutput); ok {
+			continue
+		}
+		ordered.Append(it)
+		if call, ok := it.(*agents.FunctionCall); ok {
+			for _, o := range chat.Items() {
+				if o, ok := o.(*agents.FunctionCallOutput); ok && o.CallID == call.CallID {
+					ordered.Append(o)
+				}
+			}
+		}
+	}
+	return transcript(ordered)
+}
+
+// From a realtime model to a pipeline and back: each knows what was said with the other.
+func TestRealtimeAndPipelineAgents(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		script := agenttest.Voice(speaks(0.5, 2, "The other one, please."), speaks(6, 7.5, "And back."), speaks(12, 13, "Still there?"))
+		model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{Voice: script},
+			agenttest.OnUser("The other one, please.").Turn().Call("to_pipeline", `{}`),
+			agenttest.OnInstructions("Welcome back.").Turn().Speak("Here again.", time.Second),
+			agenttest.OnUser("Still there?").Turn().Speak("Yes.", time.Second))
+		llm := agenttest.NewLLM(t, agenttest.OnUser("And back.").Call("to_realtime", `{}`))
+		pipeline := &agents.Agent{ID: "pipeline", LLM: llm, VAD: agenttest.NewVAD(script), OnEnter: func(ctx context.Context, s *agents.AgentSession) error {
+			return s.Say("Pipeline here.").Wait(ctx)
+		}}
+		pipeline.STT = agenttest.NewSTT(t, script)
+		var front *agents.Agent
+		entered := 0
+		front = &agents.Agent{ID: "front", Realtime: model, VAD: agents.NoVAD, STT: agents.NoSTT,
+			Tools: []agents.Tool{agents.ToolFunc("to_pipeline", "P.", func(context.Context, struct{}) (agents.Handoff, error) {
+				return agents.Handoff{To: pipeline, Result: "over"}, nil
+			})},
+			OnEnter: func(ctx context.Context, s *agents.AgentSession) error {
+				if entered++; entered == 1 {
+					return nil
+				}
+				return s.GenerateReply(agents.Reply{Instructions: "Welcome back."}).Wait(ctx)
+			}}
+		pipeline.Tools = []agents.Tool{agents.ToolFunc("to_realtime", "R.", func(context.Context, struct{}) (agents.Handoff, error) {
+			return agents.Handoff{To: front, Result: "back"}, nil
+		})}
+		opts := voiceOptions(nil, agenttest.NewTTS(t, agenttest.SpokenAny(50*ms)))
+		opts.Turn = agents.TurnOptions{}
+		v := agenttest.StartVoice(t, opts, front, script)
+		v.Until(sec(18))
+		require.Equal(t, "user: The other one, please.\ncall to_pipeline\noutput over\nhandoff front to pipeline\nassistant: Pipeline here.\n"+
+			"user: And back.\ncall to_realtime\noutput back\nhandoff pipeline to front\nassistant: Here again.\nuser: Still there?\nassistant: Yes.\n",
+			transcript(v.History()), v.Log())
+		require.Len(t, model.Sessions(), 2)
+	})
+}
+
+// A task within a realtime conversation: the same session of the model goes on, and nobody speaks twice.
+func TestTaskInARealtimeConversation(t *testing.T) {
+	agenttest.Explore(t, 20, func(t *testing.T) {
+		script := agenttest.Voice(speaks(0.5, 2, "I want to order."), speaks(6, 7, "Pizza."))
+		model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{Voice: script},
+			agenttest.OnUser("I want to order.").Turn().Speak("Sure.", time.Second).Call("take_order", `{}`),
+			agenttest.OnInstructions("Ask what they want.").Turn().Speak("What would you like?", time.Second),
+			agenttest.OnUser("Pizza.").Turn().Call("chosen", `{"what":"pizza"}`),
+			agenttest.OnOutput("take_order").Turn().Speak("One pizza.", time.Second))
+		order := func() *agents.AgentTask[string] {
+			task := agents.NewTask[string]("Find out what they want.")
+			task.OnEnter = func(ctx context.Context, s *agents.AgentSession) error {
+				return s.GenerateReply(agents.Reply{Instructions: "Ask what they want."}).Wait(ctx)
+			}
+			task.Tools = []agents.Tool{agents.ToolFunc("chosen", "C.", func(_ context.Context, in struct {
+				What string `json:"what"`
+			}) (any, error) {
+				return nil, task.Complete(in.What)
+			})}
+			return task
+		}
+		a := &agents.Agent{ID: "shop", Tools: []agents.Tool{agents.ToolFunc("take_order", "T.", func(ctx context.Context, _ struct{}) (string, error) {
+			return order().Run(ctx)
+		})}}
+		v := agenttest.StartVoice(t, realtimeOptions(model), a, script)
+		v.Until(sec(14))
+		require.Equal(t, []string{"1s", "1s", "1s"}, v.Playouts(), v.Log())
+		oneOutputPerCall(t, v.History())
+		require.Contains(t, transcript(v.History()), "assistant: One pizza.\n")
+		require.Len(t, model.Sessions(), 1)
+		require.Equal(t, agents.AgentListening, v.AgentState())
+	})
+}
+
+// A response that is interrupted at any moment: one output a call, what was heard and no more in the history, and the
+// next reply is heard.
+func TestRealtimeInterruptedAtAnyMoment(t *testing.T) {
+	for at := time.Duration(0); at < 5*time.Second; at += 130 * ms {
+		agenttest.Explore(t, 4, func(t *testing.T) {
+			model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{UpdateTime: 50 * ms},
+				agenttest.OnUser("Look.").Turn().Timed().Speak("Let me look.", time.Second).Speak("It takes a moment.", time.Second).Call("slow", `{}`).Always(),
+				agenttest.OnOutput("slow").Turn().Timed().Speak("Found it.", time.Second).Always(),
+				agenttest.OnUser("Stop.").Turn().Speak("Stopped.", time.Second))
+			a := &agents.Agent{Tools: []agents.Tool{gives("slow", 700*ms, "s", nil)}}
+			v := byRealtime(t, model, a)
+			v.Until(0)
+			first := v.GenerateReply(ask("Look."))
+			v.Until(at + 10*ms)
+			require.NoError(t, first.Interrupt())
+			require.NoError(t, ends(t, v, v.GenerateReply(ask("Stop."))), v.Log())
+			require.NoError(t, ends(t, v, first))
+			v.Until(20 * time.Second)
+			oneOutputPerCall(t, v.History())
+			require.Equal(t, agents.AgentListening, v.AgentState())
+			require.Contains(t, transcript(v.History()), "user: Stop.\nassistant: Stopped.\n", v.Log())
+		})
+	}
+}
