@@ -351,21 +351,28 @@ func (c *core) userTurnTooLong(e turn.TurnTooLong) {
 	exceeded := UserTurnExceeded{Transcript: e.Transcript, AccumulatedTranscript: e.Accumulated, Words: e.Words, Duration: e.Duration}
 	hook := f.agent.OnUserTurnExceeded
 	if hook == nil {
-		hook = cutIn
+		var chat *ChatContext
+		if said := c.turns.m.Transcript(); said != "" { // in a turn that goes on, and is recorded when it ends
+			chat = f.chat.Copy()
+			chat.AddMessage(RoleUser, said)
+		}
+		hook = cutIn(chat)
 	}
 	h := f.startHook("OnUserTurnExceeded", f.ctx, func(ctx context.Context, s *AgentSession) error { return hook(ctx, s, exceeded) })
 	h.after = func() { c.tell(turn.TurnLimitHandled{}) }
 }
 
-// cutIn is the default OnUserTurnExceeded.
-func cutIn(ctx context.Context, s *AgentSession, e UserTurnExceeded) error {
-	return s.GenerateReply(Reply{
-		UserInput:          e.Transcript,
-		Modality:           ModalityAudio,
-		Instructions:       "The user has been talking for a long time. Cut in politely, in one short sentence, and lead the conversation on.",
-		AllowInterruptions: Off,
-		ToolChoice:         NoTools,
-	}).Wait(ctx)
+// cutIn returns the default OnUserTurnExceeded. A nil context is the agent's own.
+func cutIn(chat *ChatContext) func(context.Context, *AgentSession, UserTurnExceeded) error {
+	return func(ctx context.Context, s *AgentSession, _ UserTurnExceeded) error {
+		return s.GenerateReply(Reply{
+			ChatContext:        chat,
+			Modality:           ModalityAudio,
+			Instructions:       "The user has been talking for a long time. Cut in politely, in one short sentence, and lead the conversation on.",
+			AllowInterruptions: Off,
+			ToolChoice:         NoTools,
+		}).Wait(ctx)
+	}
 }
 
 type commitResult struct {
