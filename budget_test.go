@@ -363,9 +363,13 @@ func (s *tenSeconds) Send(f agents.AudioFrame) error {
 	for _, v := range f.Samples[:min(len(f.Samples), 16)] {
 		loud = loud || v > 50 || v < -50
 	}
-	if loud {
-		s.loud = true
+	if loud && !s.loud && !s.mute {
+		select {
+		case s.events <- agents.STTEvent{Type: agents.STTStartOfSpeech}:
+		default:
+		}
 	}
+	s.loud = s.loud || loud
 	if !loud && s.loud && s.heard > 10*time.Second && !s.mute {
 		s.loud, s.heard = false, 0
 		select {

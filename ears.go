@@ -311,7 +311,7 @@ func (e *ears) recreateSTT() {
 		}
 	}
 	pump, err := newSTTPump(c.ctx, sttPumpOptions{
-		stt: stt, vad: f.models.vad, conn: c.opts.STTConn, node: f.agent.STTNode, offset: offset,
+		stt: stt, vad: f.models.vad, unvoiced: e.vadModel == nil, conn: c.opts.STTConn, node: f.agent.STTNode, offset: offset,
 		opts:   STTOptions{Keyterms: c.keytermsNow()},
 		event:  func(ev STTEvent) { c.queue.Post(src, mine(func() { e.recognised(stt, ev) })) },
 		failed: func(err error, recoverable bool) { e.sttFailed(src, mine, err, recoverable) },
@@ -325,7 +325,7 @@ func (e *ears) recreateSTT() {
 		c.reportError(sttModel.String(), err, false)
 	} else {
 		e.pump = pump
-		ctx := c.ctx
+		ctx := context.WithoutCancel(c.ctx) // its goroutines are waited for also when the session's context has ended
 		ended := func(ending) {
 			if lost := pump.dropped(); lost > 0 {
 				c.warn("agents: audio was dropped that no recogniser has had", "duration", lost)

@@ -51,7 +51,8 @@ type step struct {
 	// as audio
 	voiced    bool // which is decided when it is scheduled; its text goes to the voice from then on
 	segments  []*segment
-	startedAt time.Time // the first sample was played
+	unsaid    []textPiece // that went to the voice, while nothing was heard of it
+	startedAt time.Time   // the first sample was played
 	realtime  *realtimeStep
 
 	// the calls
@@ -311,7 +312,7 @@ func (st *step) stop() {
 		seg.stop()
 	}
 	if seg := st.c.mouth.segment; seg != nil && seg.st == st && !seg.settled {
-		st.c.mouth.out.Clear()
+		st.c.mouth.clear()
 	}
 }
 

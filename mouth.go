@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/parley-voice/agents/internal/order"
@@ -9,33 +10,103 @@ import (
 )
 
 // A mouth is the session's audio output as the loop knows it. One segment at a time has it: its frames go out, and
-// what the output reports is about it. Nothing here waits.
+// what the output reports is about it. Nothing here waits: the output's methods are called elsewhere, one after another,
+// and one that panics or does not return is the end of the output.
 type mouth struct {
 	c       *core
 	out     AudioOutput // nil in a text session
 	off     bool
+	dead    bool // it failed, and is not asked for anything until it is switched on again
 	caps    AudioOutputCapabilities
 	src     order.Source
 	paused  bool
 	segment *segment // that has the output, or nil
-	last    uint64   // the number of the last segment that was reported finished
+	last    uint64   // the number of the last segment that has finished or was given up
+	asked   []func(AudioOutput)
+	asking  bool
 }
+
+// outputPatience is how long the output's methods may take, of which only CaptureFrame may wait.
+const outputPatience = time.Second
 
 func (m *mouth) attach() {
 	if m.out == nil {
 		return
 	}
 	m.src = m.c.newSource(order.Playout)
-	m.caps = m.out.Capabilities()
-	m.out.Attach(func(e PlaybackEvent) {
-		m.c.queue.Post(m.src, func() { m.reported(e) })
+	m.ask(func(out AudioOutput) {
+		m.learn(out.Capabilities())
+		out.Attach(func(e PlaybackEvent) {
+			m.c.queue.Post(m.src, func() { m.reported(e) })
+		})
 	})
 }
 
+// learn takes in what the output can do, from any goroutine.
+func (m *mouth) learn(caps AudioOutputCapabilities) {
+	m.c.queue.Post(m.src, func() {
+		m.caps = caps
+		m.c.touch()
+	})
+}
+
+// detach ends the use of the output. It is the last thing that the loop does, and so may wait a little.
 func (m *mouth) detach() {
-	if m.out != nil {
-		m.out.Detach()
+	if m.out == nil {
+		return
 	}
+	const what = "audio output"
+	out, done := m.out, make(chan error, 1)
+	go func() {
+		err := fmt.Errorf("agents: %s called runtime.Goexit", what)
+		defer func() { done <- err }()
+		err = endingOf(guard(what, func() error { out.Detach(); return nil })).err
+	}()
+	limit := time.NewTimer(outputPatience)
+	defer limit.Stop()
+	var err error
+	select {
+	case err = <-done:
+	case <-limit.C:
+		err = fmt.Errorf("agents: %s did not return in time", what)
+	}
+	if err != nil {
+		m.c.reportError(what, err, false)
+	}
+}
+
+// ask has the output called, after all that was asked before.
+func (m *mouth) ask(call func(AudioOutput)) {
+	if m.out == nil || m.dead || m.c.expired() {
+		return
+	}
+	m.asked = append(m.asked, call)
+	m.work()
+}
+
+func (m *mouth) work() {
+	if m.asking || len(m.asked) == 0 {
+		return
+	}
+	c, out, calls := m.c, m.out, m.asked
+	m.asked, m.asking = nil, true
+	j := &job{what: "audio output", src: m.src}
+	patience := c.after(outputPatience, func() { c.abandon(j) })
+	j.end = func(e ending) {
+		c.unset(patience)
+		m.asking = false
+		if e.err != nil {
+			m.failed(e.err, e.abandoned)
+			return
+		}
+		m.work()
+	}
+	c.spawn(j, func() error {
+		for _, call := range calls {
+			call(out)
+		}
+		return nil
+	})
 }
 
 // on reports whether speech goes to the output.
@@ -71,7 +142,7 @@ func (m *mouth) pause() {
 		return
 	}
 	m.paused = true
-	m.out.Pause()
+	m.ask(AudioOutput.Pause)
 	if m.segment != nil {
 		m.segment.handle(playout.Event{Kind: playout.PlaybackPaused})
 	}
@@ -82,7 +153,7 @@ func (m *mouth) resume() {
 		return
 	}
 	m.paused = false
-	m.out.Resume()
+	m.ask(AudioOutput.Resume)
 	if m.segment != nil {
 		m.segment.handle(playout.Event{Kind: playout.PlaybackResumed})
 	}
@@ -91,11 +162,17 @@ func (m *mouth) resume() {
 // give lets the frames of a segment out.
 func (m *mouth) give(seg *segment) {
 	m.segment = seg
-	m.caps = m.out.Capabilities()
 	seg.opened = true
 	m.c.tell(turn.FirstFrame{Speech: seg.st.sp.number})
-	close(seg.gate)
+	m.ask(func(out AudioOutput) {
+		seg.caps = out.Capabilities()
+		m.learn(seg.caps)
+		close(seg.gate)
+	})
 }
+
+// clear drops what has not been played.
+func (m *mouth) clear() { m.ask(AudioOutput.Clear) }
 
 // An outputError is why the output takes no more frames.
 type outputError struct{ err error }
@@ -104,10 +181,14 @@ func (e *outputError) Error() string { return "agents: audio output: " + e.err.E
 func (e *outputError) Unwrap() error { return e.err }
 
 // failed gives up the output. From now on the agent answers in text.
-func (m *mouth) failed(err error) {
-	if !m.off {
-		m.off = true
+func (m *mouth) failed(err error, reported bool) {
+	if !m.off && !reported {
 		m.c.reportError("audio output", err, false)
+	}
+	m.off, m.dead, m.asked = true, true, nil
+	m.c.unvoice()
+	if m.segment != nil {
+		m.segment.giveUp()
 	}
 }
 
@@ -120,8 +201,10 @@ func (c *core) setAudioOutput(on bool) {
 	m.off = !on
 	c.touch()
 	if on {
+		m.dead = false
 		return
 	}
+	c.unvoice()
 	if m.segment != nil {
 		m.segment.st.sp.interrupt()
 	}

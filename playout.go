@@ -88,11 +88,49 @@ func (st *step) beginVoice() {
 	}
 }
 
+// unvoice has what was going to be said read instead, as far as nothing of it went to the output.
+func (c *core) unvoice() {
+	for _, f := range c.stack {
+		for _, sp := range append(slices.Clone(f.queue), f.current) {
+			if sp != nil && sp.step != nil {
+				sp.step.unvoice()
+			}
+		}
+	}
+	if p := c.turns.prepared; p != nil {
+		p.sp.step.unvoice()
+	}
+}
+
+func (st *step) unvoice() {
+	if !st.voiced || st.stopped || st.played || slices.ContainsFunc(st.segments, func(seg *segment) bool { return seg.tap.sent() > 0 }) {
+		return
+	}
+	st.voiced = false
+	for _, seg := range st.segments {
+		seg.discard()
+	}
+	st.segments, st.text, st.unsaid = nil, st.unsaid, nil
+	if st.realtime != nil {
+		for _, m := range st.realtime.messages {
+			m.seg, m.frames = nil, nil
+			st.text = append(st.text, textPiece{text: m.text})
+		}
+	}
+	if st.began {
+		st.beginText()
+		st.checkPlayed()
+	}
+}
+
 // forward sends text on its way: to the agent's voice, or through the agent's TranscriptionNode, if it has one, to
 // whoever reads.
 func (st *step) forward(p textPiece) {
 	switch {
 	case st.voiced:
+		if st.startedAt.IsZero() {
+			st.unsaid = append(st.unsaid, p)
+		}
 		if p.text != "" {
 			n := len(st.segments)
 			if n == 0 || st.segments[n-1].textEnded {
@@ -129,8 +167,12 @@ func (c *core) nextSegment(st *step) {
 	}
 	for _, seg := range st.segments {
 		if !seg.settled {
-			if !seg.opened {
+			switch {
+			case seg.opened:
+			case c.mouth.on():
 				c.mouth.give(seg)
+			default:
+				seg.stop() // nobody can hear it
 			}
 			return
 		}
@@ -144,6 +186,7 @@ func (st *step) heard(*segment) {
 		return
 	}
 	st.startedAt = time.Now()
+	st.unsaid = nil
 	c.setAgentState(AgentSpeaking)
 	c.tell(turn.AgentStarts{})
 	c.reportLatency(st)
@@ -209,7 +252,7 @@ func (st *step) startNode(node func(context.Context, iter.Seq[string]) iter.Seq[
 }
 
 // runTextNode runs an agent's TranscriptionNode on what comes through a pipe. text and end are called on the loop.
-func (c *core) runTextNode(f *frame, node func(context.Context, iter.Seq[string]) iter.Seq[string], pipe *textPipe, text func(string), end func()) {
+func (c *core) runTextNode(f *frame, node func(context.Context, iter.Seq[string]) iter.Seq[string], pipe *textPipe, text func(string), end func()) *job {
 	ctx := pipe.ctx
 	src := c.newSource(order.Model)
 	credits := make(chan struct{}, maxStreamAhead)
@@ -240,6 +283,7 @@ func (c *core) runTextNode(f *frame, node func(context.Context, iter.Seq[string]
 		}
 		return nil
 	})
+	return j
 }
 
 // checkPlayed finishes the step's playout when everything has been said.
@@ -280,13 +324,13 @@ func (c *core) finishPlayout(st *step) {
 	}
 	if f.current == sp {
 		f.current = nil
-		if text != "" {
+		if text != "" || !st.startedAt.IsZero() {
 			c.lastSpeechEnd = time.Now()
 		}
 	}
 	if len(st.calls) == 0 {
 		c.endSpeech(sp)
-	} else {
+	} else if !sp.over {
 		f.background = append(f.background, sp)
 		c.restState()
 	}
@@ -313,7 +357,7 @@ func (c *core) restState() {
 	if len(c.turns.ended) > 0 && c.turns.ended[0].interrupting && c.closing == nil {
 		return // the reply to what interrupted sets it
 	}
-	if len(f.queue) > 0 && f.pushing == nil {
+	if len(f.queue) > 0 && f.pushing == nil && f.speechDelay() == 0 {
 		return // the next speech sets it
 	}
 	if len(f.background) > 0 {

@@ -36,7 +36,7 @@ func (rt *dialogue) handle(event RealtimeEvent, calls []*wantedCall) {
 		rt.messageStarted(e)
 	case *RealtimeMessageText:
 		if m := rt.messages[e.MessageID]; m != nil {
-			m.text(e)
+			m.add(e)
 		}
 	case *RealtimeMessageAudio:
 		if m := rt.messages[e.MessageID]; m != nil && m.frames != nil {
@@ -182,11 +182,13 @@ func (st *step) firstToken() {
 	}
 }
 
-func (m *realtimeMessage) text(e *RealtimeMessageText) {
+// add takes more text of the message.
+func (m *realtimeMessage) add(e *RealtimeMessageText) {
 	if m.st.ended || m.st.stopped {
 		return
 	}
 	m.st.firstToken()
+	m.text += e.Text
 	if m.seg == nil {
 		p := textPiece{text: e.Text}
 		if m.st.began {
@@ -194,7 +196,6 @@ func (m *realtimeMessage) text(e *RealtimeMessageText) {
 		} else {
 			m.st.text = append(m.st.text, p)
 		}
-		m.plain += e.Text
 		return
 	}
 	m.seg.speak(e.Text)
@@ -336,7 +337,7 @@ func (c *core) finishRealtime(st *step) {
 // heard returns what was heard of a message, whether it was cut off, and how much of its audio was played.
 func (m *realtimeMessage) heard() (text string, cut bool, played time.Duration) {
 	if m.seg == nil {
-		return m.plain, m.st.stopped && !m.ended, 0
+		return m.text, m.st.stopped && !m.ended, 0
 	}
 	if m.seg.synchro == nil {
 		return "", m.st.stopped, 0

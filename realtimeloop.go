@@ -50,7 +50,7 @@ type realtimeMessage struct {
 	seg    *segment // nil for text that nobody speaks
 	frames *framePipe
 	timed  *TimedText // the last piece, whose end is not known yet
-	plain  string     // the text that nobody speaks
+	text   string     // all of it
 	ended  bool
 }
 

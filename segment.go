@@ -2,9 +2,11 @@ package agents
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"iter"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-voice/agents/internal/order"
@@ -30,21 +32,24 @@ type segment struct {
 	job    *job
 	gate   chan struct{} // closed once the segment has the mouth
 	opened bool
+	caps   AudioOutputCapabilities // the output's, once the gate is closed
 	tap    audioTap
 
-	voice  *textPipe // the text for the TTS; nil with audio of the application's
-	audio  iter.Seq[AudioFrame]
-	node   *textPipe // into the agent's TranscriptionNode
-	noding bool
-	plain  string        // the text, while the words of the TTS are the transcript
-	timed  bool          // they are
-	open   *playout.Word // the last word, if its end is not known
+	voice   *textPipe // the text for the TTS; nil with audio of the application's
+	audio   iter.Seq[AudioFrame]
+	node    *textPipe // into the agent's TranscriptionNode
+	noding  bool
+	nodeJob *job
+	plain   string        // the text, while the words of the TTS are the transcript
+	timed   bool          // they are
+	open    *playout.Word // the last word, if its end is not known
 
 	early     []playout.Event // while there is no audio
 	synchro   *playout.Synchro
 	timer     *timer
 	textEnded bool
 	ended     bool // no more frames come
+	flushed   bool
 	err       error
 	report    *PlaybackEvent // came before ended
 	deadline  *timer         // for the report
@@ -53,10 +58,11 @@ type segment struct {
 	shown     bool
 
 	made         time.Time
-	firstText    time.Time // to the provider
-	firstAudio   time.Time // from the provider
-	firstFrame   time.Time // to the output
-	startedAt    time.Time // played
+	firstText    time.Time     // to the provider
+	firstAudio   time.Time     // from the provider
+	firstFrame   time.Time     // to the output
+	startedAt    time.Time     // played
+	stoppedAt    time.Duration // where it was when it was stopped
 	finishedAt   time.Time
 	interrupted_ bool
 }
@@ -78,7 +84,7 @@ func (st *step) newSegmentOf(source func(*segment)) *segment {
 	}
 	if seg.audio == nil {
 		seg.voice = newPipe[string](seg.ctx, seg.cancel)
-		seg.timed = c.opts.TTSTranscript.or(false) && tts != nil && tts.Capabilities().Timing != NoTiming
+		seg.timed = c.opts.TTSTranscript.or(false) && timesWords(tts)
 	}
 	if node := f.agent.TranscriptionNode; node != nil && !seg.timed {
 		seg.startNode(node)
@@ -89,6 +95,18 @@ func (st *step) newSegmentOf(source func(*segment)) *segment {
 	c.spawn(seg.job, func() error { return seg.send(chunks) })
 	c.nextSegment(st)
 	return seg
+}
+
+// timesWords reports whether a TTS says where its words are. One that cannot tell what it can do will fail later.
+func timesWords(tts TTS) (times bool) {
+	if tts == nil {
+		return false
+	}
+	_ = guard("TTS", func() error {
+		times = tts.Capabilities().Timing != NoTiming
+		return nil
+	})
+	return times
 }
 
 // chunks is the segment's audio.
@@ -105,7 +123,7 @@ func (seg *segment) chunks(tts TTS, node func(context.Context, iter.Seq[string],
 	}
 	return synthesize(seg.ctx, seg.voice.read, synthesisOptions{
 		tts: tts, conn: c.opts.TTSConn, transforms: c.cfg.ttsFilters, node: node,
-		opts: TTSOptions{Language: "", Timing: tts != nil && tts.Capabilities().Timing != NoTiming},
+		opts: TTSOptions{Timing: timesWords(tts)},
 		retry: func(err error, _ int) {
 			err = endingOf(err).err
 			c.queue.Post(seg.src, func() { c.reportError(ttsModel.String(), err, true) })
@@ -116,13 +134,7 @@ func (seg *segment) chunks(tts TTS, node func(context.Context, iter.Seq[string],
 
 // send gives the frames to the output, once the segment has it. It runs on a goroutine of the segment's own.
 func (seg *segment) send(chunks iter.Seq2[TTSChunk, error]) error {
-	out := seg.c.mouth.out
 	opened := false
-	defer func() {
-		if opened {
-			out.Flush()
-		}
-	}()
 	var conv frameConverter
 	put := func(frame AudioFrame) error {
 		if len(frame.Samples) == 0 {
@@ -132,8 +144,7 @@ func (seg *segment) send(chunks iter.Seq2[TTSChunk, error]) error {
 			select {
 			case <-seg.gate:
 				opened = true
-				caps := out.Capabilities()
-				conv.rate, conv.channels = caps.SampleRate, caps.Channels
+				conv.rate, conv.channels = seg.caps.SampleRate, seg.caps.Channels
 			case <-seg.ctx.Done():
 				return context.Cause(seg.ctx)
 			}
@@ -143,7 +154,7 @@ func (seg *segment) send(chunks iter.Seq2[TTSChunk, error]) error {
 			return err
 		}
 		seg.tap.add(frame)
-		if err := out.CaptureFrame(seg.ctx, frame); err != nil && seg.ctx.Err() == nil {
+		if err := seg.capture(frame); err != nil && seg.ctx.Err() == nil {
 			return &outputError{err}
 		}
 		return context.Cause(seg.ctx)
@@ -162,6 +173,29 @@ func (seg *segment) send(chunks iter.Seq2[TTSChunk, error]) error {
 		return put(conv.flush())
 	}
 	return nil
+}
+
+// capture gives a frame to the output.
+func (seg *segment) capture(frame AudioFrame) (err error) {
+	seg.tap.capturing.Store(true)
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Where: "audio output", Value: v, Stack: debug.Stack()}
+		}
+		if err == nil {
+			seg.tap.captured.Store(true)
+		}
+		seg.tap.capturing.Store(false)
+	}()
+	return seg.c.mouth.out.CaptureFrame(seg.ctx, frame)
+}
+
+// flush ends the segment at the output, once.
+func (seg *segment) flush() {
+	if seg.opened && !seg.flushed {
+		seg.flushed = true
+		seg.c.mouth.ask(AudioOutput.Flush)
+	}
 }
 
 // speak adds text.
@@ -193,6 +227,7 @@ func (seg *segment) endText() {
 	case seg.node != nil:
 		seg.node.end()
 		if seg.noding {
+			seg.awaitNode()
 			return // its end is that of the text
 		}
 		fallthrough
@@ -204,10 +239,10 @@ func (seg *segment) endText() {
 // startNode puts the agent's TranscriptionNode between the text and what is shown.
 func (seg *segment) startNode(node func(context.Context, iter.Seq[string]) iter.Seq[string]) {
 	c := seg.c
-	ctx, cancel := context.WithCancelCause(seg.ctx)
+	ctx, cancel := context.WithCancelCause(seg.st.sp.f.ctx) // it may have text yet when all audio is out
 	seg.node = newPipe[string](ctx, cancel)
 	seg.noding = true
-	c.runTextNode(seg.st.sp.f, node, seg.node, func(text string) {
+	seg.nodeJob = c.runTextNode(seg.st.sp.f, node, seg.node, func(text string) {
 		if seg.noding {
 			seg.handle(playout.Event{Kind: playout.TextAdded, Text: text})
 		}
@@ -219,8 +254,19 @@ func (seg *segment) startNode(node func(context.Context, iter.Seq[string]) iter.
 	})
 }
 
+// awaitNode sees to it that a TranscriptionNode that has had all the text, and whose text is all that is missing, ends.
+func (seg *segment) awaitNode() {
+	if c := seg.c; seg.settled && seg.textEnded && seg.noding && !seg.finished {
+		c.after(playout.CloseTimeout, func() {
+			seg.node.close()
+			c.abandon(seg.nodeJob)
+		})
+	}
+}
+
 // stop gives up on the segment, of which what was heard stays heard.
 func (seg *segment) stop() {
+	seg.stoppedAt = seg.position()
 	seg.cancel(ErrInterrupted)
 	if seg.voice != nil {
 		seg.voice.close()
@@ -234,6 +280,24 @@ func (seg *segment) stop() {
 		seg.finish() // text that was to follow does not
 	case !seg.opened:
 		seg.settle(nil)
+	}
+}
+
+// discard gives up a segment of which nothing went to the output, as if it had never been.
+func (seg *segment) discard() {
+	seg.settled, seg.finished = true, true
+	seg.cancel(ErrInterrupted)
+	if seg.voice != nil {
+		seg.voice.close()
+	}
+	if seg.node != nil {
+		seg.node.close()
+		seg.noding = false
+	}
+	if m := &seg.c.mouth; m.segment == seg {
+		m.segment = nil
+		m.clear() // a frame may be on its way
+		seg.flush()
 	}
 }
 
@@ -347,7 +411,9 @@ func (seg *segment) playbackStarted(e PlaybackEvent) {
 	}
 	seg.drain()
 	seg.handle(playout.Event{Kind: playout.PlaybackStarted, At: seg.startedAt})
-	seg.st.heard(seg)
+	if !seg.st.stopped { // meanwhile
+		seg.st.heard(seg)
+	}
 }
 
 // playbackFinished is the output's report. What it means can be told when all frames are out, or will not be.
@@ -365,10 +431,14 @@ func (seg *segment) jobEnded(e ending) {
 	seg.drain()
 	seg.ended = true
 	seg.cancel(nil)
-	if out, ok := e.err.(*outputError); ok {
+	seg.flush()
+	if out, ok := e.err.(*outputError); ok && !seg.settled {
 		seg.err = e.err
-		c.mouth.failed(out.err)
-	} else if e.err != nil && !seg.st.stopped && !e.silent && !(e.cancelled && c.closing != nil) {
+		if seg.st.err == nil {
+			seg.st.err = e.err
+		}
+		c.mouth.failed(out.err, false)
+	} else if e.err != nil && !seg.settled && !seg.st.stopped && !e.silent && !(e.cancelled && c.closing != nil) {
 		seg.err = e.err
 		seg.st.segmentFailed(e)
 	}
@@ -383,13 +453,11 @@ func (seg *segment) jobEnded(e ending) {
 	case seg.settled:
 	case seg.report != nil:
 		seg.settle(seg.report)
-	case c.mouth.off && seg.opened && seg.err != nil:
-		seg.settle(&PlaybackEvent{Type: PlaybackFinished, Interrupted: true, Position: seg.position()})
-	case !seg.opened && seg.tap.sent() == 0, seg.opened && seg.tap.sent() == 0:
+	case seg.tap.sent() == 0:
 		seg.settle(nil)
 	default:
 		if seg.st.stopped {
-			c.mouth.out.Clear() // a frame on its way may have opened the segment after it was cleared
+			c.mouth.clear() // a frame on its way may have opened the segment after it was cleared
 		}
 		seg.await()
 	}
@@ -421,13 +489,29 @@ func (seg *segment) await() {
 		case !seg.st.stopped && (c.mouth.paused || seg.synchro != nil && seg.startedAt.IsZero()):
 			seg.await() // it is not the output's fault
 		default:
-			c.reportError("audio output", fmt.Errorf("agents: the audio output did not report the end of a segment"), false)
-			e := PlaybackEvent{Type: PlaybackFinished, Interrupted: true}
-			e.Position = seg.position()
-			c.mouth.out.Clear()
-			seg.settle(&e)
+			c.reportError("audio output", errors.New("agents: the audio output did not report the end of a segment"), false)
+			seg.giveUp()
 		}
 	})
+}
+
+// giveUp ends a segment that has the output, and whose end is not reported or not waited for.
+func (seg *segment) giveUp() {
+	e := seg.report
+	if e == nil {
+		seg.drain()
+		e = &PlaybackEvent{Type: PlaybackFinished, Interrupted: true, Position: seg.position()}
+		if seg.st.stopped {
+			e.Position = seg.stoppedAt
+		}
+		if seg.tap.captured.Load() {
+			seg.c.mouth.last++ // it may be reported yet, when another one has the output
+		}
+	}
+	seg.cancel(ErrInterrupted)
+	seg.c.mouth.clear()
+	seg.flush()
+	seg.settle(e)
 }
 
 // position is how much of the segment should have been played by now.
@@ -465,6 +549,7 @@ func (seg *segment) settle(e *PlaybackEvent) {
 	if seg.st.stopped {
 		seg.finish()
 	}
+	seg.awaitNode()
 }
 
 // finish is the very end: nothing more is shown.
@@ -473,6 +558,10 @@ func (seg *segment) finish() {
 		return
 	}
 	seg.finished = true
+	if seg.node != nil {
+		seg.node.cancel(nil)
+		seg.noding = false
+	}
 	seg.c.unset(seg.timer)
 	seg.st.segmentFinished(seg)
 }
@@ -489,6 +578,9 @@ func (seg *segment) heardText() string {
 // frame.
 type audioTap struct {
 	notify func()
+
+	capturing atomic.Bool // the output is being given a frame
+	captured  atomic.Bool // it has taken one
 
 	mu       sync.Mutex
 	samples  []int16 // since the last take

@@ -2,6 +2,7 @@ package agents
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -418,6 +419,16 @@ func (c *core) endSpeech(sp *speech) {
 	if sp.over {
 		return
 	}
+	if seg := c.mouth.segment; seg != nil && seg.st.sp == sp { // its end was not reported in time
+		if !seg.ended && seg.tap.capturing.Load() {
+			c.mouth.failed(errors.New("agents: CaptureFrame did not return in time"), false)
+		} else {
+			seg.giveUp()
+		}
+		if sp.over {
+			return
+		}
+	}
 	sp.over = true
 	c.unset(sp.watchdog)
 	sp.h.err = sp.err
@@ -429,10 +440,6 @@ func (c *core) endSpeech(sp *speech) {
 			f.current = nil
 		}
 		f.background = slices.DeleteFunc(f.background, func(x *speech) bool { return x == sp })
-	}
-	if seg := c.mouth.segment; seg != nil && seg.st.sp == sp { // its end was not reported in time
-		c.mouth.segment = nil
-		c.mouth.out.Clear()
 	}
 	if sp.run != nil {
 		sp.run.speechEnded(sp)

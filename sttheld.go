@@ -10,6 +10,9 @@ const (
 	// audio, if there was voiceEnough of speech.
 	voicePatience = 10 * time.Second
 	voiceEnough   = time.Second
+	// unnoticed is how long the VAD may take to find speech, and blockLength how much audio lies together.
+	unnoticed   = 500 * time.Millisecond
+	blockLength = 250 * time.Millisecond
 	// finalSlack is how much before the end of speech the last word of it may end.
 	finalSlack = 500 * time.Millisecond
 )
@@ -65,7 +68,7 @@ func (h *sttHeld) duration(samples int64) time.Duration {
 func (h *sttHeld) setFormat(rate, channels int) {
 	h.format = AudioFrame{SampleRate: rate, Channels: channels}
 	h.conv = frameConverter{rate: rate, channels: channels}
-	h.log.block = int(max(h.samples(heldBefore/2), 1)) * channels
+	h.log.block = int(max(h.samples(blockLength), 1)) * channels
 }
 
 // push takes more audio. What cannot be converted is replaced by silence, so that positions stay right, and is lost.
@@ -115,7 +118,7 @@ func (h *sttHeld) needed() int64 {
 }
 
 // noticed is where speech may begin that was not noticed yet.
-func (h *sttHeld) noticed() int64 { return h.end() - h.samples(h.padding+heldBefore) }
+func (h *sttHeld) noticed() int64 { return h.end() - h.samples(h.padding+unnoticed) }
 
 // trim forgets what is not needed, and what is too much.
 func (h *sttHeld) trim() {

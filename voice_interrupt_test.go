@@ -179,8 +179,9 @@ func TestNoiseBeforeTheFirstWord(t *testing.T) {
 	})
 }
 
-// T22, T23, T24, rows 18 and 19, B6: while the echo canceller warms up, from 3.2 to 6.2, only the end of a turn interrupts. Without
-// warm-up speech does, a second earlier. What was asked for goes before the default; meanwhile the recogniser hears silence.
+// T22, T23, T24, rows 18 and 19, B6: while the echo canceller warms up, from 3.2 to 6.2, only the end of a turn
+// interrupts, and the recogniser hears silence as long as the agent speaks. Without warm-up speech interrupts, a second
+// earlier. The reference has the agent listen for no time at 5.5; here the reply to the turn follows at once.
 func TestWarmUpOfTheEchoCanceller(t *testing.T) {
 	for _, c := range []struct {
 		name   string

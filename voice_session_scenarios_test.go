@@ -14,39 +14,6 @@ import (
 	"github.com/parley-voice/agents/agenttest"
 )
 
-// T75, row 20: so many failures of the STT are survived; a transcript with words makes up for them.
-func TestRecogniserThatFailsTooOften(t *testing.T) {
-	fatal := agenttest.Refuse(agenttest.StatusError(401))
-	for _, c := range []struct {
-		name   string
-		faults []agenttest.VoiceFault
-		closed bool
-	}{
-		{"once", []agenttest.VoiceFault{fatal}, false},
-		{"twice", []agenttest.VoiceFault{fatal, fatal}, true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			agenttest.Run(t, func(t *testing.T) {
-				script := agenttest.Voice(speaks(2.5, 3.5, "Hello."))
-				stt := agenttest.NewSTT(t, script, c.faults...)
-				opts := voiceOptions(agenttest.NewLLM(t, agenttest.Any().Empty().Always()), agenttest.NewTTS(t))
-				opts.STT = stt
-				opts.MaxUnrecoverableErrors = 1
-				v := agenttest.StartVoice(t, opts, &agents.Agent{}, script)
-				v.Until(sec(6))
-				closed := find[*agents.Closed](v)
-				require.Equal(t, c.closed, closed != nil, v.Log())
-				if c.closed {
-					require.Equal(t, agents.CloseError, closed.Reason)
-					require.Error(t, v.Wait())
-				} else {
-					require.Equal(t, "user: Hello.\n", transcript(v.History()))
-				}
-			})
-		})
-	}
-}
-
 // Row 22: a final transcript gives the user a full time again; and brings them back.
 func TestTranscriptsAndAway(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
@@ -115,67 +82,6 @@ func TestRecogniserAcrossAHandoff(t *testing.T) {
 			})
 		})
 	}
-}
-
-func forecast(takes time.Duration) agents.Tool {
-	return agents.ToolFunc("get_weather", "The weather.", func(ctx context.Context, in struct {
-		City string `json:"city"`
-	}) (string, error) {
-		if takes > 0 {
-			timer := time.NewTimer(takes)
-			defer timer.Stop()
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-			}
-		}
-		return "sunny", nil
-	})
-}
-
-// Rows 59 and 60: a tool that finished, or finishes, although its turn was interrupted is recorded once.
-func TestToolResultsOfAnInterruptedTurn(t *testing.T) {
-	for _, takes := range []time.Duration{0, 4400 * ms} {
-		agenttest.Run(t, func(t *testing.T) {
-			llm := agenttest.NewLLM(t,
-				answers("Weather?", "Let me check that for you right now.").Call("get_weather", `{"city":"Tokyo"}`),
-				agenttest.OnUser("Stop!").Empty())
-			tts := agenttest.NewTTS(t, agenttest.Spoken("Let me check that for you right now.", 10*time.Second))
-			v := agenttest.StartVoice(t, voiceOptions(llm, tts), &agents.Agent{Tools: []agents.Tool{forecast(takes)}},
-				agenttest.Voice(speaks(0.5, 2.5, "Weather?"), speaks(5, 6, "Stop!")))
-			v.Until(sec(12))
-			calls, outputs := 0, 0
-			for _, item := range v.History().Items() {
-				switch item.(type) {
-				case *agents.FunctionCall:
-					calls++
-				case *agents.FunctionCallOutput:
-					outputs++
-				}
-			}
-			require.Equal(t, []int{1, 1}, []int{calls, outputs}, v.Log())
-			require.Len(t, v.Playouts(), 1, "and it is not answered")
-		})
-	}
-}
-
-// Row 61: a handoff whose turn was interrupted does not happen, and says so.
-func TestInterruptedHandoff(t *testing.T) {
-	agenttest.Run(t, func(t *testing.T) {
-		b := &agents.Agent{ID: "sales"}
-		a := &agents.Agent{ID: "front", Tools: []agents.Tool{agents.ToolFunc("go_on", "Hands over.", func(ctx context.Context, _ struct{}) (agents.Handoff, error) {
-			timer := time.NewTimer(4 * time.Second)
-			defer timer.Stop()
-			<-timer.C
-			return agents.Handoff{To: b, Result: "ok"}, nil
-		})}}
-		llm := agenttest.NewLLM(t, answers("Sales, please.", "I will put you through to my colleagues.").Call("go_on", `{}`), agenttest.OnUser("No, stop!").Empty())
-		tts := agenttest.NewTTS(t, agenttest.Spoken("I will put you through to my colleagues.", 10*time.Second))
-		v := agenttest.StartVoice(t, voiceOptions(llm, tts), a, agenttest.Voice(speaks(0.5, 2.5, "Sales, please."), speaks(4, 5, "No, stop!")))
-		v.Until(sec(12))
-		require.Equal(t, "front", v.Agent(), v.Log())
-		require.Contains(t, transcript(v.History()), "interrupted by the user and did not happen")
-	})
 }
 
 // OnUserTurnCompleted edits what is kept and what the model reads, refuses the turn, or fails: then the turn is dropped.

@@ -16,6 +16,9 @@ func TestLeakWatch(t *testing.T) {
 		go func() { leakingFunction(stop) }()
 	})
 	left := w.wait(10*time.Millisecond, nil)
+	for len(left) == 1 && !strings.Contains(left[0], "leakingFunction") { // it has yet to get there
+		left = w.wait(10*time.Millisecond, nil)
+	}
 	if len(left) != 1 || !strings.Contains(left[0], "leakingFunction") {
 		t.Errorf("left behind: %q", left)
 	}

@@ -1,0 +1,429 @@
+package agents_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/parley-voice/agents"
+	"github.com/parley-voice/agents/agenttest"
+)
+
+// An oddSpeaker is a speaker of which a test takes over some of the methods.
+type oddSpeaker struct {
+	*agenttest.Speaker
+	on     func(method string)                        // before each method
+	notify func(agents.PlaybackEvent) bool            // sees each event, and reports whether the session does
+	caps   *agents.AudioOutputCapabilities            // instead of the speaker's
+	report atomic.Pointer[func(agents.PlaybackEvent)] // the session's
+}
+
+func (s *oddSpeaker) call(method string) {
+	if s.on != nil {
+		s.on(method)
+	}
+}
+
+func (s *oddSpeaker) Capabilities() agents.AudioOutputCapabilities {
+	s.call("Capabilities")
+	if s.caps != nil {
+		return *s.caps
+	}
+	return s.Speaker.Capabilities()
+}
+
+func (s *oddSpeaker) Attach(notify func(agents.PlaybackEvent)) {
+	s.call("Attach")
+	s.report.Store(&notify)
+	s.Speaker.Attach(func(e agents.PlaybackEvent) {
+		if s.notify == nil || s.notify(e) {
+			notify(e)
+		}
+	})
+}
+
+func (s *oddSpeaker) Detach() { s.call("Detach"); s.Speaker.Detach() }
+func (s *oddSpeaker) Flush()  { s.call("Flush"); s.Speaker.Flush() }
+func (s *oddSpeaker) Clear()  { s.call("Clear"); s.Speaker.Clear() }
+func (s *oddSpeaker) Pause()  { s.call("Pause"); s.Speaker.Pause() }
+func (s *oddSpeaker) Resume() { s.call("Resume"); s.Speaker.Resume() }
+func (s *oddSpeaker) CaptureFrame(ctx context.Context, f agents.AudioFrame) error {
+	s.call("CaptureFrame")
+	return s.Speaker.CaptureFrame(ctx, f)
+}
+
+// odd is the setup of a session that speaks to it.
+func odd(s *oddSpeaker) agenttest.Setup {
+	if s.Speaker == nil {
+		s.Speaker = agenttest.NewSpeaker()
+	}
+	return agenttest.Setup{IO: agents.IO{AudioOutput: s}}
+}
+
+// quiet is a session whose user says nothing, and whose voice takes 100 ms a character and times its words.
+func quiet(t *testing.T, llm agents.LLM, a *agents.Agent, setup ...agenttest.Setup) *agenttest.VoiceSession {
+	tts := agenttest.NewTTS(t, agenttest.SpokenAny(100*ms))
+	tts.Words = true
+	opts := voiceOptions(llm, tts)
+	opts.UserAwayTimeout = agents.Never
+	return agenttest.StartVoice(t, opts, a, agenttest.Voice(), setup...)
+}
+
+// A method of the output that panics is an error of the session, which goes on in text.
+func TestOutputThatPanics(t *testing.T) {
+	for _, method := range []string{"Capabilities", "Attach", "CaptureFrame", "Flush", "Clear", "Pause", "Resume", "Detach"} {
+		t.Run(method, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				script := agenttest.Voice(speaks(1, 1.7, "Well."), speaks(30, 31, "Go on."))
+				tts := agenttest.NewTTS(t, agenttest.SpokenAny(100*ms))
+				opts := voiceOptions(agenttest.NewLLM(t, agenttest.Any().Say("Yes?").Always()), tts)
+				s := &oddSpeaker{on: func(m string) {
+					if m == method {
+						panic(m)
+					}
+				}}
+				v := agenttest.StartVoice(t, opts, &agents.Agent{}, script, odd(s))
+				v.Say("One two three four five six seven eight.")
+				v.Until(sec(45))
+				require.Equal(t, agents.AgentListening, v.AgentState(), v.Log())
+				require.Contains(t, transcript(v.History()), "user: Go on.\nassistant: Yes?\n")
+			})
+		})
+	}
+}
+
+// A method of the output that does not return holds up neither the conversation nor the close.
+func TestOutputThatBlocks(t *testing.T) {
+	for _, method := range []string{"CaptureFrame", "Flush", "Clear", "Pause", "Resume", "Detach"} {
+		t.Run(method, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				release := make(chan struct{})
+				defer close(release)
+				script := agenttest.Voice(speaks(1, 1.7, "Well."), speaks(30, 31, "Go on."))
+				tts := agenttest.NewTTS(t, agenttest.SpokenAny(100*ms))
+				opts := voiceOptions(agenttest.NewLLM(t, agenttest.Any().Say("Yes?").Always()), tts)
+				s := &oddSpeaker{on: func(m string) {
+					if m == method {
+						<-release
+					}
+				}}
+				v := agenttest.StartVoice(t, opts, &agents.Agent{}, script, odd(s))
+				v.Say("One two three four five six seven eight.")
+				time.Sleep(45 * time.Second)
+				begin := time.Now()
+				require.NoError(t, v.Close())
+				require.LessOrEqual(t, time.Since(begin), 11*time.Second)
+				require.Contains(t, transcript(v.History()), "user: Go on.\nassistant: Yes?\n")
+			})
+		})
+	}
+}
+
+// The end of a segment that was given up is reported when another one plays.
+func TestLateReportOfAnotherSegment(t *testing.T) {
+	for _, after := range []time.Duration{500 * ms, 3 * time.Second, 7 * time.Second, 20 * time.Second} {
+		t.Run(fmt.Sprint(after), func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				s := &oddSpeaker{}
+				s.notify = func(e agents.PlaybackEvent) bool {
+					if e.Type != agents.PlaybackFinished || e.Segment != 1 {
+						return true
+					}
+					time.AfterFunc(after, func() { (*s.report.Load())(e) })
+					return false
+				}
+				v := quiet(t, nil, &agents.Agent{}, odd(s))
+				v.Speaker = s.Speaker
+				first := v.Say("One two three four five six seven eight.")
+				v.Until(sec(2.2))
+				require.NoError(t, first.Interrupt())
+				second := v.Say("And this is another sentence that is quite a bit longer than that.")
+				require.NoError(t, second.Wait(t.Context()))
+				require.False(t, second.Interrupted())
+				require.NoError(t, first.Wait(t.Context()))
+				v.Until(sec(40))
+				require.Equal(t, "assistant: One two three four (interrupted)\n"+
+					"assistant: And this is another sentence that is quite a bit longer than that.\n", transcript(v.History()), v.Log())
+				require.Equal(t, []string{"2s interrupted", "6.6s"}, v.Playouts())
+				require.Equal(t, agents.AgentListening, v.AgentState())
+			})
+		})
+	}
+}
+
+// The report of the start comes after the interruption.
+func TestStartReportedAfterTheInterruption(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		s := &oddSpeaker{}
+		var held []agents.PlaybackEvent
+		s.notify = func(e agents.PlaybackEvent) bool {
+			if e.Segment == 1 && e.Type == agents.PlaybackStarted {
+				held = append(held, e)
+				return false
+			}
+			if e.Segment == 1 {
+				(*s.report.Load())(held[0])
+			}
+			return true
+		}
+		v := quiet(t, nil, &agents.Agent{}, odd(s))
+		h := v.Say("One two three four five.")
+		v.Until(sec(1))
+		require.NoError(t, h.Interrupt())
+		require.NoError(t, h.Wait(t.Context()))
+		require.Equal(t, []string{"listening 0s"}, v.AgentStates(), v.Log())
+		require.Equal(t, "assistant: One two (interrupted)\n", transcript(v.History()))
+	})
+}
+
+// A TranscriptionNode that gives text late, none, more of it, or never ends.
+func TestTranscriptionNodeWithVoice(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		node func(ctx context.Context, text iter.Seq[string], yield func(string) bool)
+		want string
+		ends time.Duration
+	}{
+		{"as it is", func(_ context.Context, text iter.Seq[string], yield func(string) bool) { text(yield) }, "assistant: Hello there.\n", 1400 * ms},
+		{"none", func(_ context.Context, text iter.Seq[string], yield func(string) bool) {}, "", 1400 * ms},
+		{"more", func(_ context.Context, text iter.Seq[string], yield func(string) bool) {
+			_ = yield("Well, ") && yield("hello ") && yield("there, ") && yield("you.")
+		}, "assistant: Well, hello there, you.\n", 1400 * ms},
+		{"late", func(ctx context.Context, text iter.Seq[string], yield func(string) bool) {
+			sleep(ctx, 3*time.Second)
+			text(yield)
+		}, "assistant: Hello there.\n", 3 * time.Second},
+		{"hanging", func(ctx context.Context, text iter.Seq[string], yield func(string) bool) {
+			_ = yield("Hello ")
+			sleep(ctx, time.Hour)
+		}, "assistant: Hello \n", 6400 * ms},
+		{"hanging without regard for its context", func(ctx context.Context, text iter.Seq[string], yield func(string) bool) {
+			_ = yield("Hello ")
+			time.Sleep(10 * time.Second)
+			_ = yield("there.")
+		}, "assistant: Hello \n", 6400 * ms},
+		{"that panics", func(ctx context.Context, text iter.Seq[string], yield func(string) bool) {
+			_ = yield("Hello ")
+			panic("oh")
+		}, "assistant: Hello \n", 1400 * ms},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				a := &agents.Agent{TranscriptionNode: func(ctx context.Context, text iter.Seq[string]) iter.Seq[string] {
+					return func(yield func(string) bool) { c.node(ctx, text, yield) }
+				}}
+				v := quiet(t, nil, a)
+				h := v.Say("Hello there.")
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				require.NoError(t, h.Wait(ctx), v.Log())
+				require.Equal(t, c.ends, v.Since(time.Now()))
+				require.Equal(t, c.want, transcript(v.History()))
+				require.Equal(t, []string{"1.2s"}, v.Playouts())
+				v.Until(sec(20))
+				require.Equal(t, c.want, transcript(v.History()), "what comes later is not heard")
+			})
+		})
+	}
+}
+
+// The output is switched off before a reply is heard: it is read instead.
+func TestOutputSwitchedOffWhileThinking(t *testing.T) {
+	for _, at := range []float64{1.05, 1.5, 2.5, 3.05} {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				llm := agenttest.NewLLM(t, agenttest.OnUser("Hi.").TTFT(time.Second).For(2*time.Second).Say("Hello there. How are you?"))
+				v := quiet(t, llm, &agents.Agent{})
+				v.Until(sec(1))
+				h := v.GenerateReply(agents.Reply{UserInput: "Hi."})
+				queued := v.Say("And this.")
+				v.Until(sec(at))
+				require.NoError(t, v.SetAudioOutput(false))
+				require.NoError(t, h.Wait(t.Context()))
+				require.NoError(t, queued.Wait(t.Context()))
+				require.Empty(t, v.Playouts())
+				require.Equal(t, "user: Hi.\nassistant: Hello there. How are you?\nassistant: And this.\n", transcript(v.History()), v.Log())
+				require.NoError(t, v.SetAudioOutput(true))
+				require.NoError(t, v.Say("Back.").Wait(t.Context()))
+				require.Equal(t, []string{"500ms"}, v.Playouts())
+			})
+		})
+	}
+}
+
+// Switched off in mid-speech, it cuts off what is said, and what is queued is read.
+func TestOutputSwitchedOffWhileSpeaking(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		v := quiet(t, nil, &agents.Agent{})
+		first, second := v.Say("One two three four."), v.Say("Five six.")
+		v.Until(sec(1))
+		require.NoError(t, v.SetAudioOutput(false))
+		require.NoError(t, first.Wait(t.Context()))
+		require.True(t, first.Interrupted())
+		require.NoError(t, second.Wait(t.Context()))
+		require.NoError(t, v.SetAudioOutput(true))
+		v.Until(sec(3))
+		require.Equal(t, "assistant: One two (interrupted)\nassistant: Five six.\n", transcript(v.History()), v.Log())
+		require.Equal(t, []string{"800ms interrupted"}, v.Playouts())
+	})
+}
+
+// Audio of the application's that goes on although nobody wants it is not taken for anybody else's, nor does its end
+// end the segment of another.
+func TestSayWithAudioThatDoesNotEnd(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		v := quiet(t, nil, &agents.Agent{})
+		frame := agents.AudioFrame{Samples: make([]int16, 2400), SampleRate: 24000, Channels: 1}
+		h := v.Say("Music.", agents.SayOptions{Audio: func(yield func(agents.AudioFrame) bool) {
+			for range 10 {
+				if !yield(frame) {
+					return
+				}
+			}
+			time.Sleep(8 * time.Second)
+			yield(frame)
+		}})
+		v.Until(sec(2))
+		require.NoError(t, h.Interrupt())
+		next := v.Say("This takes a while to say.")
+		require.NoError(t, next.Wait(t.Context()))
+		v.Until(sec(20))
+		require.Equal(t, []string{"1s interrupted", "2.6s"}, v.Playouts(), v.Log())
+		require.Contains(t, transcript(v.History()), "assistant: This takes a while to say.\n")
+		require.Equal(t, agents.AgentListening, v.AgentState())
+	})
+}
+
+// Without text, audio counts as speech all the same.
+func TestDelayAfterAudioWithoutText(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		opts := voiceOptions(nil, agenttest.NewTTS(t, agenttest.SpokenAny(100*ms)))
+		opts.MinConsecutiveSpeechDelay = agents.Delay(2 * time.Second)
+		v := agenttest.StartVoice(t, opts, &agents.Agent{}, agenttest.Voice())
+		frame := agents.AudioFrame{Samples: make([]int16, 24000), SampleRate: 24000, Channels: 1}
+		v.Say("", agents.SayOptions{Audio: func(yield func(agents.AudioFrame) bool) { yield(frame) }})
+		v.Say("Next.")
+		v.Until(sec(10))
+		require.Equal(t, []string{"listening 0s", "speaking 0s", "listening 1s", "speaking 3s", "listening 3.5s"}, v.AgentStates(), v.Log())
+	})
+}
+
+// An interruption while the output is paused does not leave it so.
+func TestInterruptedWhilePaused(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		script := agenttest.Voice(speaks(3, 6, "Hm."))
+		opts := voiceOptions(agenttest.NewLLM(t, agenttest.Any().Say("Yes?").Always()), agenttest.NewTTS(t, agenttest.SpokenAny(100*ms)))
+		v := agenttest.StartVoice(t, opts, &agents.Agent{}, script)
+		h := v.Say("One two three four five six seven eight nine ten.")
+		v.Until(sec(4))
+		require.NoError(t, h.Interrupt())
+		require.NoError(t, h.Wait(t.Context()))
+		next := v.Say("Something.", agents.SayOptions{AllowInterruptions: agents.Off})
+		require.NoError(t, next.Wait(t.Context()))
+		v.Until(sec(20))
+		require.Contains(t, transcript(v.History()), "assistant: Something.\n", v.Log())
+		require.Equal(t, "1s", v.Playouts()[1])
+	})
+}
+
+// Word timings that make no sense do no harm.
+type oddTTS struct {
+	*agenttest.TTS
+	caps  func() agents.TTSCapabilities
+	words func(int, []agents.TimedText) []agents.TimedText
+}
+
+func (o *oddTTS) Capabilities() agents.TTSCapabilities {
+	if o.caps != nil {
+		return o.caps()
+	}
+	return o.TTS.Capabilities()
+}
+
+func (o *oddTTS) Stream(ctx context.Context, opts agents.TTSOptions) (agents.TTSStream, error) {
+	s, err := o.TTS.Stream(ctx, opts)
+	return &oddTTSStream{TTSStream: s, o: o}, err
+}
+
+type oddTTSStream struct {
+	agents.TTSStream
+	o *oddTTS
+	n int
+}
+
+func (s *oddTTSStream) Recv() (agents.TTSChunk, error) {
+	c, err := s.TTSStream.Recv()
+	if len(c.Words) > 0 && s.o.words != nil {
+		c.Words = s.o.words(s.n, c.Words)
+		s.n++
+	}
+	return c, err
+}
+
+func TestVoiceWhoseCapabilitiesPanic(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		tts := &oddTTS{TTS: agenttest.NewTTS(t), caps: func() agents.TTSCapabilities { panic("no idea") }}
+		opts := voiceOptions(nil, tts)
+		opts.TTSTranscript = agents.On
+		v := agenttest.StartVoice(t, opts, &agents.Agent{}, agenttest.Voice())
+		h := v.Say("Hello.")
+		require.Error(t, h.Wait(t.Context()))
+		require.Equal(t, agents.AgentListening, v.AgentState())
+	})
+}
+
+func TestWordTimingsThatAreWrong(t *testing.T) {
+	for _, transcriptOn := range []agents.Toggle{agents.Off, agents.On} {
+		for name, words := range map[string]func(int, []agents.TimedText) []agents.TimedText{
+			"none": func(int, []agents.TimedText) []agents.TimedText { return nil },
+			"negative": func(_ int, w []agents.TimedText) []agents.TimedText {
+				return each(w, func(w *agents.TimedText) { w.Start, w.End = -w.End, -w.Start })
+			},
+			"too late": func(_ int, w []agents.TimedText) []agents.TimedText {
+				return each(w, func(w *agents.TimedText) { w.Start += time.Hour; w.End += time.Hour })
+			},
+			"no end": func(_ int, w []agents.TimedText) []agents.TimedText {
+				return each(w, func(w *agents.TimedText) { w.End = 0 })
+			},
+			"backwards": func(_ int, w []agents.TimedText) []agents.TimedText {
+				return each(w, func(w *agents.TimedText) { w.Start, w.End = w.End, w.Start })
+			},
+			"zero": func(_ int, w []agents.TimedText) []agents.TimedText {
+				return each(w, func(w *agents.TimedText) { w.Start, w.End = 0, 0 })
+			},
+		} {
+			t.Run(fmt.Sprint(transcriptOn, name), func(t *testing.T) {
+				agenttest.Run(t, func(t *testing.T) {
+					plain := agenttest.NewTTS(t, agenttest.SpokenAny(100*ms))
+					plain.Words = true
+					opts := voiceOptions(nil, &oddTTS{TTS: plain, words: words})
+					opts.TTSTranscript = transcriptOn
+					v := agenttest.StartVoice(t, opts, &agents.Agent{}, agenttest.Voice())
+					require.NoError(t, v.Say("One two three four.").Wait(t.Context()))
+					require.Equal(t, "assistant: One two three four.\n", transcript(v.History()), v.Log())
+					var shown string
+					for _, e := range v.Recorded() {
+						if o, ok := e.(*agents.AgentOutput); ok {
+							shown += o.Text
+						}
+					}
+					require.Equal(t, "One two three four.", shown)
+					require.Equal(t, []string{"1.9s"}, v.Playouts())
+				})
+			})
+		}
+	}
+}
+
+func each(words []agents.TimedText, change func(*agents.TimedText)) []agents.TimedText {
+	out := append([]agents.TimedText(nil), words...)
+	for i := range out {
+		change(&out[i])
+	}
+	return out
+}
