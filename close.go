@@ -96,6 +96,7 @@ func (c *core) lastTurn() {
 	c.ears.deafen()
 	if cl.reason == CloseError || c.ears.in == nil || !c.turns.m.Open() {
 		c.tell(turn.Close{})
+		c.ears.close()
 		return
 	}
 	cl.committing = true
@@ -108,6 +109,7 @@ func (c *core) lastTurn() {
 func (c *core) lastTurnCommitted() {
 	c.closing.committing = false
 	c.tell(turn.Close{})
+	c.ears.close()
 	c.touch()
 }
 

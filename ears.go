@@ -20,6 +20,7 @@ type ears struct {
 	in       AudioInput // nil in a text session
 	off      bool
 	reading  bool
+	readStop context.CancelFunc
 	closed   bool
 	src      order.Source
 	vadModel VAD
@@ -115,7 +116,8 @@ func (e *ears) tune(f *frame) {
 	if !e.reading {
 		e.reading = true
 		e.src = c.newSource(order.Input)
-		ctx := c.ctx
+		ctx, cancel := context.WithCancel(c.ctx)
+		e.readStop = cancel
 		c.spawn(&job{what: "audio input", src: e.src, end: e.inputEnded}, func() error { return e.read(ctx) })
 	}
 }
@@ -519,7 +521,7 @@ func (e *ears) close() {
 	if vad != nil {
 		vad.Close()
 	}
-	for _, stop := range []context.CancelFunc{e.detectorStop, e.judgeStop, e.predicting} {
+	for _, stop := range []context.CancelFunc{e.readStop, e.detectorStop, e.judgeStop, e.predicting} {
 		if stop != nil {
 			stop()
 		}

@@ -83,7 +83,7 @@ func (c *core) stepUserTurn(t *userTurn) bool {
 		c.dropPrepared()
 		c.recordTurn(t)
 		return true
-	case f == nil, !t.asked && c.floorMoves():
+	case f == nil && c.closing == nil, !t.asked && c.floorMoves():
 		return false // the agent that gets the floor answers
 	}
 	if !t.asked {
@@ -170,6 +170,7 @@ func (c *core) askTurnCompleted(t *userTurn, f *frame) {
 		switch {
 		case h.result.abandoned: // it may still be writing to what it was given
 			t.refused = c.closing == nil
+		case (h.result.cancelled || h.result.expected) && c.closing != nil: // the turn is kept, as the hook did not refuse it
 		case h.result.err != nil || stopped:
 			t.refused = true
 		default:
