@@ -265,7 +265,7 @@ func TestRealtimeSessionExpires(t *testing.T) {
 					return
 				}
 				v.Until(sec(14))
-				require.Equal(t, 1, count[*agents.RealtimeRestored](v))
+				require.Equal(t, 1, eventCount[*agents.RealtimeRestored](v))
 				require.Equal(t, "user: Hello.\nassistant: Hello to you.\nuser: Still there?\nassistant: I am.\n", transcript(v.History()), v.Log())
 			})
 		})

@@ -123,7 +123,7 @@ func TestRealtimeWritesInsteadOfSpeaking(t *testing.T) {
 				require.Equal(t, "user: Hi.\nassistant: Hello there.\n", transcript(v.History()), v.Log())
 				require.Equal(t, c.playouts, v.Playouts())
 				require.Equal(t, "Hello there.", shown(v))
-				require.Zero(t, count[*agents.ErrorOccurred](v))
+				require.Zero(t, eventCount[*agents.ErrorOccurred](v))
 				require.Equal(t, agents.AgentListening, v.AgentState())
 			})
 		})

@@ -103,3 +103,13 @@ func TestVoiceTurn(t *testing.T) {
 		require.Equal(t, sec(3), messageAt(v, agents.RoleAssistant, 0))
 	})
 }
+
+// eventCount returns how many events of a type there were.
+func eventCount[E agents.Event](v *agenttest.VoiceSession) (n int) {
+	for _, e := range v.Recorded() {
+		if _, ok := e.(E); ok {
+			n++
+		}
+	}
+	return n
+}
