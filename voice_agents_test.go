@@ -170,3 +170,59 @@ func TestOwnWaysOfHearing(t *testing.T) {
 		}
 	}
 }
+
+// Row 80: an agent on the floor changes what it hears and speaks with, at once. What does not go together is refused as
+// a whole.
+func TestOwnModelsChangeAmidConversation(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		script := agenttest.Voice(speaks(0.5, 1, "One"), speaks(5, 6, "Two"), speaks(10, 11, "Three"))
+		opts := voiceOptions(agenttest.NewLLM(t, agenttest.Any().Say("I see.").Always()), agenttest.NewTTS(t))
+		d := agenttest.NewAudioTurnDetector(t, script, agenttest.LikelyAny(0.1))
+		stt, tts, hasty := agenttest.NewSTT(t, script), agenttest.NewTTS(t), agenttest.NewVAD(script)
+		hasty.MinSilence = 100 * ms
+		a := &agents.Agent{}
+		v := agenttest.StartVoice(t, opts, a, script)
+		v.Until(sec(4))
+		require.ErrorContains(t, a.UpdateOptions(t.Context(), agents.AgentOptions{STT: stt, TTS: tts, VAD: hasty, TurnDetector: d}), "100ms")
+		v.Until(sec(9))
+		require.Zero(t, stt.Streams()+tts.Streams()+d.Streams())
+		turn := opts.Turn
+		turn.Endpointing.MaxDelay = 800 * ms
+		require.NoError(t, a.UpdateOptions(t.Context(), agents.AgentOptions{STT: stt, TTS: tts, VAD: quietVAD(script), TurnDetector: d, Turn: &turn}))
+		v.Until(sec(14))
+		require.Equal(t, []int{1, 1, 1}, []int{stt.Streams(), tts.Streams(), d.Streams()})
+		require.Equal(t, []string{"1.5s One", "6.5s Two", "11.8s Three"}, turnEnds(v), v.Log())
+		require.Equal(t, []string{"vad 500ms", "vad 500ms", "vad 800ms"}, endings(v))
+	})
+}
+
+// OnUserTurnCompleted may take its time, in which the reply that was prepared waits. The user may go on meanwhile: then
+// both turns are in the history, in order, and only the second is answered.
+func TestSlowTurnHook(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		voice  []agenttest.VoicePart
+		states []string
+		want   string
+	}{
+		{"and silence", []agenttest.VoicePart{speaks(0.5, 2.5, "Hello there")},
+			[]string{"listening 0s", "thinking 4s", "speaking 4.2s", "listening 4.8s"}, "user: Hello there\nassistant: I see.\n"},
+		{"and the user goes on", []agenttest.VoicePart{speaks(0.5, 2.5, "Hello there"), speaks(3.1, 3.4, "Good morning")},
+			[]string{"listening 0s", "thinking 5s", "speaking 5.5s", "listening 6.1s"}, "user: Hello there\nuser: Good morning\nassistant: I see.\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				opts := voiceOptions(agenttest.NewLLM(t, agenttest.Any().TTFT(100*ms).For(300*ms).Say("I see.").Always()), agenttest.NewTTS(t, agenttest.SpokenAny(100*ms)))
+				a := &agents.Agent{OnUserTurnCompleted: func(context.Context, *agents.AgentSession, *agents.ChatContext, *agents.ChatMessage) error {
+					wait(time.Second)
+					return nil
+				}}
+				v := agenttest.StartVoice(t, opts, a, agenttest.Voice(c.voice...))
+				v.Until(sec(10))
+				require.Equal(t, c.want, transcript(v.History()), v.Log())
+				require.Equal(t, c.states, v.AgentStates(), v.Log())
+				require.Equal(t, time.Second, v.History().Items()[1].(*agents.ChatMessage).Metrics.TurnCompletedDelay)
+			})
+		})
+	}
+}

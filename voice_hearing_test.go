@@ -354,3 +354,31 @@ func TestUserGoesAway(t *testing.T) {
 		})
 	}
 }
+
+// Hearing is switched off amid speech: what was said until then is a turn, and what is said before it is switched on
+// again is not.
+func TestInputIsSwitchedOffAmidSpeech(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		script := agenttest.Voice(speaks(0.5, 2, "Hello there"), speaks(4, 5, "Nobody listens"), speaks(8, 9, "Good morning"))
+		v := asks(t, agents.NoTurnDetector, script, asIs)
+		v.Until(sec(1.53))
+		require.NoError(t, v.SetAudioInput(false))
+		v.Until(sec(7))
+		require.NoError(t, v.SetAudioInput(true))
+		v.Until(sec(12))
+		require.Equal(t, []string{"1.8s Hello", "9.3s Good morning"}, turnEnds(v), v.Log())
+		require.Equal(t, []string{"speaking 500ms", "listening 1.53s", "speaking 8s", "listening 9s"}, v.UserStates())
+	})
+}
+
+// A sound that paused the agent is over when hearing is switched off.
+func TestInputIsSwitchedOffAmidInterruption(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		v := tellsStory(t, asIs, agenttest.Voice(speaks(0.5, 2.5, "Tell me a story."), speaks(5, 9, "")))
+		v.Until(sec(5.8))
+		require.NoError(t, v.SetAudioInput(false))
+		v.Until(sec(20))
+		require.Equal(t, at(6.1), resumes(v), v.Log())
+		require.Equal(t, []string{"10s"}, v.Playouts())
+	})
+}

@@ -93,16 +93,24 @@ func newPredictions(t tb, what string, script []EndOfTurn) predictions {
 }
 
 // find returns the prediction for a text: of several the first that was not used, and the last of them again and again.
+// Those for any text come after those for this one.
 func (p *predictions) find(text string) EndOfTurn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	found := -1
-	for i, e := range p.script {
-		if e.any || e.text == strings.TrimSpace(text) {
-			if found = i; !p.used[i] {
-				break
+	search := func(match func(EndOfTurn) bool) int {
+		found := -1
+		for i, e := range p.script {
+			if match(e) {
+				if found = i; !p.used[i] {
+					break
+				}
 			}
 		}
+		return found
+	}
+	found := search(func(e EndOfTurn) bool { return !e.any && e.text == strings.TrimSpace(text) })
+	if found < 0 {
+		found = search(func(e EndOfTurn) bool { return e.any })
 	}
 	if found < 0 {
 		p.t.Errorf("agenttest: the %s has no prediction for %q", p.what, text)
