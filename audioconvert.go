@@ -36,6 +36,9 @@ func (c *frameConverter) convert(f AudioFrame) (AudioFrame, error) {
 		return AudioFrame{}, err
 	}
 	rate, channels := c.target(f)
+	if rate < 0 || channels < 0 {
+		return AudioFrame{}, fmt.Errorf("%w: cannot convert to %d Hz in %d channels", ErrAudioFormat, rate, channels)
+	}
 	if rate == f.SampleRate && channels == f.Channels {
 		return f, nil
 	}

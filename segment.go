@@ -86,7 +86,7 @@ func (st *step) newSegmentOf(source func(*segment)) *segment {
 		seg.voice = newPipe[string](seg.ctx, seg.cancel)
 		seg.timed = c.opts.TTSTranscript.or(false) && timesWords(tts)
 	}
-	if node := f.agent.TranscriptionNode; node != nil && !seg.timed {
+	if node := f.agent.TranscriptionNode; node != nil {
 		seg.startNode(node)
 	}
 	seg.tap.notify = func() { c.queue.Post(seg.src, seg.drain) }
@@ -149,9 +149,15 @@ func (seg *segment) send(chunks iter.Seq2[TTSChunk, error]) error {
 				return context.Cause(seg.ctx)
 			}
 		}
-		frame, err := conv.convert(frame)
-		if err != nil || len(frame.Samples) == 0 {
+		if err := frame.Check(); err != nil {
 			return err
+		}
+		frame, err := conv.convert(frame)
+		if err != nil {
+			return &outputError{err}
+		}
+		if len(frame.Samples) == 0 {
+			return nil
 		}
 		seg.tap.add(frame)
 		if err := seg.capture(frame); err != nil && seg.ctx.Err() == nil {
@@ -203,14 +209,20 @@ func (seg *segment) speak(text string) {
 	if seg.voice != nil {
 		seg.voice.write(text)
 	}
-	switch {
-	case seg.timed:
+	if seg.timed {
 		seg.plain += text
-	case seg.node != nil:
-		seg.node.write(text)
-	default:
-		seg.handle(playout.Event{Kind: playout.TextAdded, Text: text})
+	} else {
+		seg.addText(text)
 	}
+}
+
+// addText adds to what is shown, through the agent's TranscriptionNode if it has one.
+func (seg *segment) addText(text string) {
+	if seg.node != nil {
+		seg.node.write(text)
+		return
+	}
+	seg.handle(playout.Event{Kind: playout.TextAdded, Text: text})
 }
 
 // endText says that the text is complete.
@@ -222,18 +234,21 @@ func (seg *segment) endText() {
 	if seg.voice != nil {
 		seg.voice.end()
 	}
-	switch {
-	case seg.timed:
-	case seg.node != nil:
+	if !seg.timed {
+		seg.closeText()
+	}
+}
+
+// closeText says that nothing more is shown.
+func (seg *segment) closeText() {
+	if seg.node != nil {
 		seg.node.end()
 		if seg.noding {
 			seg.awaitNode()
 			return // its end is that of the text
 		}
-		fallthrough
-	default:
-		seg.handle(playout.Event{Kind: playout.TextEnded})
 	}
+	seg.handle(playout.Event{Kind: playout.TextEnded})
 }
 
 // startNode puts the agent's TranscriptionNode between the text and what is shown.
@@ -334,7 +349,7 @@ func (seg *segment) addWords(words []TimedText) {
 		}
 		if seg.timed {
 			seg.plain = ""
-			seg.handle(playout.Event{Kind: playout.TextAdded, Text: w.Text})
+			seg.addText(w.Text)
 		}
 		if word.End <= word.Start {
 			seg.open = &word
@@ -434,7 +449,7 @@ func (seg *segment) jobEnded(e ending) {
 	seg.flush()
 	if out, ok := e.err.(*outputError); ok && !seg.settled {
 		seg.err = e.err
-		if seg.st.err == nil {
+		if seg.st.err == nil && seg.tap.sent() > 0 { // otherwise it is read instead
 			seg.st.err = e.err
 		}
 		c.mouth.failed(out.err, false)
@@ -467,10 +482,10 @@ func (seg *segment) jobEnded(e ending) {
 func (seg *segment) endTimed() {
 	if seg.plain != "" {
 		seg.c.warn("agents: the TTS timed no words; its text is shown instead", "agent", seg.st.sp.f.id)
-		seg.handle(playout.Event{Kind: playout.TextAdded, Text: seg.plain})
+		seg.addText(seg.plain)
 		seg.plain = ""
 	}
-	seg.handle(playout.Event{Kind: playout.TextEnded})
+	seg.closeText()
 }
 
 // await sees to it that a segment whose end the output does not report ends all the same.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -513,4 +515,180 @@ func heardIsKept(t *testing.T, v *agenttest.VoiceSession) {
 	}
 	require.LessOrEqual(t, said, played, v.Log())
 	require.LessOrEqual(t, played, said+cut+2, v.Log())
+}
+
+// Capabilities that make no sense are the end of the output, and not of the conversation.
+func TestOutputOfAnImpossibleFormat(t *testing.T) {
+	for _, caps := range []agents.AudioOutputCapabilities{{SampleRate: -1}, {SampleRate: 12347, Channels: 1}, {Channels: -3}, {SampleRate: 1, Channels: 1 << 20}} {
+		t.Run(fmt.Sprint(caps), func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				v := quiet(t, nil, &agents.Agent{}, odd(&oddSpeaker{caps: &caps}))
+				for range 6 {
+					_ = v.Say("Hello.").Wait(t.Context())
+				}
+				v.Until(sec(20))
+				require.Zero(t, count[*agents.Closed](v), v.Log())
+				require.Contains(t, transcript(v.History()), "assistant: Hello.\n")
+			})
+		})
+	}
+}
+
+// Reports that make no sense end no segment of another, and hold nothing up for ever.
+func TestReportsThatMakeNoSense(t *testing.T) {
+	for name, change := range map[string]func(e agents.PlaybackEvent) []agents.PlaybackEvent{
+		"twice":           func(e agents.PlaybackEvent) []agents.PlaybackEvent { return []agents.PlaybackEvent{e, e} },
+		"without a start": func(e agents.PlaybackEvent) []agents.PlaybackEvent { return drop(e, agents.PlaybackStarted) },
+		"negative": func(e agents.PlaybackEvent) []agents.PlaybackEvent {
+			e.Position = -e.Position
+			return []agents.PlaybackEvent{e}
+		},
+		"too far": func(e agents.PlaybackEvent) []agents.PlaybackEvent {
+			e.Position += time.Hour
+			return []agents.PlaybackEvent{e}
+		},
+		"at no time": func(e agents.PlaybackEvent) []agents.PlaybackEvent {
+			e.At = time.Time{}
+			return []agents.PlaybackEvent{e}
+		},
+		"an unknown one before": func(e agents.PlaybackEvent) []agents.PlaybackEvent {
+			return []agents.PlaybackEvent{{Type: "strange", Segment: e.Segment}, {Type: agents.PlaybackFinished}, e}
+		},
+		"without an end": func(e agents.PlaybackEvent) []agents.PlaybackEvent { return drop(e, agents.PlaybackFinished) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				s := &oddSpeaker{}
+				s.notify = func(e agents.PlaybackEvent) bool {
+					for _, e := range change(e) {
+						(*s.report.Load())(e)
+					}
+					return false
+				}
+				v := quiet(t, nil, &agents.Agent{}, odd(s))
+				v.Speaker = s.Speaker
+				first, second := v.Say("One two."), v.Say("Three four.")
+				require.NoError(t, first.Wait(t.Context()), v.Log())
+				require.NoError(t, second.Wait(t.Context()), v.Log())
+				require.Equal(t, []string{"800ms", "1.1s"}, v.Playouts(), v.Log())
+				if name != "negative" {
+					require.Equal(t, "One two.Three four.", shown(v))
+				}
+				require.Equal(t, agents.AgentListening, v.AgentState())
+			})
+		})
+	}
+}
+
+func drop(e agents.PlaybackEvent, kind agents.PlaybackEventType) []agents.PlaybackEvent {
+	if e.Type == kind {
+		return nil
+	}
+	return []agents.PlaybackEvent{e}
+}
+
+// Speech plays by priority, and within one in the order it came, each heard to its end and at once after the last.
+func TestAudioPlaysByPriority(t *testing.T) {
+	agenttest.Explore(t, 20, func(t *testing.T) {
+		v := quiet(t, nil, &agents.Agent{})
+		v.Say("Now.")
+		v.Until(50 * ms)
+		v.Say("Low.", agents.SayOptions{Priority: agents.PriorityLow})
+		v.Say("Normal one.")
+		v.Say("High.", agents.SayOptions{Priority: agents.PriorityHigh})
+		dropped := v.Say("Dropped.", agents.SayOptions{Priority: agents.PriorityHigh})
+		last := v.Say("Normal two.")
+		require.NoError(t, dropped.Interrupt())
+		require.NoError(t, last.Wait(t.Context()))
+		v.Until(sec(10))
+		require.Equal(t, "assistant: Now.\nassistant: High.\nassistant: Normal one.\nassistant: Normal two.\nassistant: Low.\n", transcript(v.History()), v.Log())
+		require.Equal(t, []string{"400ms", "500ms", "1.1s", "1.1s", "400ms"}, v.Playouts())
+		require.Equal(t, []string{"listening 0s", "speaking 200ms", "listening 3.7s"}, v.AgentStates())
+	})
+}
+
+// A TTSNode that stops early, gives nothing, hangs or fails ends its segment, and the text that goes on holds nothing up.
+func TestTTSNodeThatMisbehaves(t *testing.T) {
+	for name, c := range map[string]struct {
+		node func(ctx context.Context, text iter.Seq[string], next agents.TTSNodeFunc, yield func(agents.TTSChunk, error) bool)
+		err  bool
+	}{
+		"nothing": {func(context.Context, iter.Seq[string], agents.TTSNodeFunc, func(agents.TTSChunk, error) bool) {}, false},
+		"part of it": {func(ctx context.Context, text iter.Seq[string], next agents.TTSNodeFunc, yield func(agents.TTSChunk, error) bool) {
+			n := 0
+			for chunk, err := range next(ctx, text) {
+				if n++; n > 20 || !yield(chunk, err) {
+					return
+				}
+			}
+		}, false},
+		"a panic": {func(ctx context.Context, text iter.Seq[string], next agents.TTSNodeFunc, yield func(agents.TTSChunk, error) bool) {
+			panic("oh")
+		}, true},
+		"an impossible frame": {func(ctx context.Context, text iter.Seq[string], next agents.TTSNodeFunc, yield func(agents.TTSChunk, error) bool) {
+			yield(agents.TTSChunk{Frame: agents.AudioFrame{Samples: make([]int16, 7), SampleRate: 8000, Channels: 2}}, nil)
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				llm := agenttest.NewLLM(t, agenttest.OnUser("Hi.").For(3*time.Second).Say("One two three four five."))
+				a := &agents.Agent{TTSNode: func(ctx context.Context, text iter.Seq[string], next agents.TTSNodeFunc) iter.Seq2[agents.TTSChunk, error] {
+					return func(yield func(agents.TTSChunk, error) bool) { c.node(ctx, text, next, yield) }
+				}}
+				v := quiet(t, llm, a)
+				h := v.GenerateReply(ask("Hi."))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				err := h.Wait(ctx)
+				require.Equal(t, c.err, err != nil, "%v\n%s", err, v.Log())
+				require.NotErrorIs(t, err, context.DeadlineExceeded)
+				require.Equal(t, agents.AgentListening, v.AgentState())
+			})
+		})
+	}
+}
+
+// The words of the TTS as the transcript go through the agent's TranscriptionNode as the model's text does.
+func TestTTSTranscriptThroughTheNode(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		tts := agenttest.NewTTS(t, agenttest.SpokenAny(100*ms))
+		tts.Words = true
+		opts := voiceOptions(nil, tts)
+		opts.TTSTranscript = agents.On
+		a := &agents.Agent{TranscriptionNode: func(_ context.Context, text iter.Seq[string]) iter.Seq[string] {
+			return func(yield func(string) bool) {
+				for piece := range text {
+					if !yield(strings.ToUpper(piece)) {
+						return
+					}
+				}
+			}
+		}}
+		v := agenttest.StartVoice(t, opts, a, agenttest.Voice())
+		require.NoError(t, v.Say("One two three.").Wait(t.Context()))
+		require.Equal(t, "ONE TWO THREE.", shown(v), v.Log())
+		require.Equal(t, "assistant: ONE TWO THREE.\n", transcript(v.History()))
+	})
+}
+
+// Speech asked for while the floor changes hands is that of the next agent, in its voice, or read if it has none.
+func TestParkedSpeechIsOfTheNextAgent(t *testing.T) {
+	for _, tts := range []agents.TTS{nil, agents.NoTTS} {
+		agenttest.Explore(t, 10, func(t *testing.T) {
+			leave := make(chan struct{})
+			front := &agents.Agent{ID: "front", OnExit: func(context.Context, *agents.AgentSession) error { <-leave; return nil }}
+			llm := agenttest.NewLLM(t, agenttest.Any().Say("Back here."))
+			v := quiet(t, llm, front)
+			require.NoError(t, v.UpdateAgent(&agents.Agent{ID: "back", TTS: tts}))
+			h := v.GenerateReply(ask("Who is there?"))
+			dropped := v.GenerateReply(ask("Never mind."))
+			v.Until(sec(1))
+			require.NoError(t, dropped.Interrupt())
+			close(leave)
+			require.NoError(t, h.Wait(t.Context()))
+			require.Equal(t, "handoff front to back\nassistant: Back here.\n", strings.NewReplacer("user: Who is there?\n", "", "user: Never mind.\n", "").Replace(transcript(v.History())), v.Log())
+			require.Len(t, slices.Collect(v.History().Messages()), 3, "what the user said is kept, answered or not")
+			require.Equal(t, tts == nil, len(v.Playouts()) == 1)
+		})
+	}
 }

@@ -391,3 +391,163 @@ func TestRealtimeInterruptedAtAnyMoment(t *testing.T) {
 		})
 	}
 }
+
+// T124, row 81: while a tool runs and something is said to pass the time, the agent thinks afterwards and the user
+// does not go away; without a reply it listens.
+func TestRealtimeStatesAroundATool(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		auto   bool
+		cancel bool
+		states []string
+	}{
+		{"asked for", false, false, []string{"listening 0s", "thinking 0s", "speaking 700ms", "thinking 1.7s", "speaking 5.2s", "listening 6.2s"}},
+		{"by itself", true, false, []string{"listening 0s", "thinking 0s", "speaking 700ms", "thinking 1.7s", "speaking 5.2s", "listening 6.2s"}},
+		{"cancelled", false, true, []string{"listening 0s", "thinking 0s", "speaking 700ms", "thinking 1.7s", "listening 5s"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{Capabilities: func(caps *agents.RealtimeCapabilities) { caps.AutoToolReply = c.auto }},
+					agenttest.OnUser("Look.").Turn().FirstOutput(0).Call("look", `{}`))
+				if !c.cancel {
+					model.Add(agenttest.OnOutput("look").Turn().Speak("Found.", time.Second))
+				}
+				a := &agents.Agent{Tools: []agents.Tool{act("look", func(ctx context.Context, run *agents.RunContext[any]) (any, error) {
+					sleep(ctx, 500*ms)
+					run.Session().Say("One moment.")
+					sleep(ctx, 4500*ms)
+					return "found", nil
+				})}}
+				if c.cancel {
+					a.OnToolsExecuted = func(_ context.Context, _ *agents.AgentSession, e *agents.ToolsExecuted) error {
+						e.CancelReply()
+						return nil
+					}
+				}
+				model.Add(agenttest.OnSay("One moment.").Speak("One moment.", time.Second))
+				v := byRealtime(t, model, a, func(o *agents.Options) { o.UserAwayTimeout = agents.Delay(4500 * ms) })
+				require.NoError(t, ends(t, v, v.GenerateReply(ask("Look."))))
+				v.Until(sec(7))
+				require.Equal(t, c.states, v.AgentStates(), v.Log())
+				require.Empty(t, v.UserStates())
+			})
+		})
+	}
+}
+
+// Row 62: a handoff that was interrupted does not happen, and the model knows the call's output, to which it is not to
+// reply.
+func TestRealtimeHandoffInterrupted(t *testing.T) {
+	agenttest.Explore(t, 20, func(t *testing.T) {
+		model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{}, agenttest.OnUser("Sales.").Turn().Speak("Gladly.", time.Second).Call("sales", `{}`))
+		a := &agents.Agent{ID: "front", Tools: []agents.Tool{gives("sales", 2*time.Second, agents.Handoff{To: &agents.Agent{ID: "sales"}}, nil)}}
+		v := byRealtime(t, model, a)
+		h := v.GenerateReply(ask("Sales."))
+		v.Until(sec(1))
+		require.NoError(t, h.Interrupt())
+		require.NoError(t, ends(t, v, h))
+		v.Until(sec(5))
+		require.Equal(t, "front", v.Agent())
+		oneOutputPerCall(t, v.History())
+		require.Contains(t, transcript(v.History()), "output The handoff was interrupted by the user and did not happen.\n")
+		last := model.Updates()[len(model.Updates())-1]
+		oneOutputPerCall(t, last.Context)
+		for _, it := range last.Context.Items() {
+			if out, ok := it.(*agents.FunctionCallOutput); ok {
+				require.False(t, out.ReplyRequired)
+			}
+		}
+	})
+}
+
+// The model begins to speak by itself while the floor changes hands: it is refused, nothing of it is heard or kept, the
+// model forgets it, and the agent that comes is heard.
+func TestRealtimeSpeaksDuringAHandoff(t *testing.T) {
+	agenttest.Explore(t, 20, func(t *testing.T) {
+		script := agenttest.Voice(speaks(1.2, 2, "Hello?"), speaks(8, 9, "Who is there?"))
+		model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{Voice: script},
+			agenttest.OnUser("Hello?").Turn().Speak("I am the old one.", time.Second).Call("nothing", `{}`),
+			agenttest.OnInstructions("Greet.").Turn().Speak("I am new here.", time.Second),
+			agenttest.OnUser("Who is there?").Turn().Speak("Me.", time.Second))
+		front := &agents.Agent{ID: "front", OnExit: func(ctx context.Context, _ *agents.AgentSession) error { sleep(ctx, 3*time.Second); return nil }}
+		back := &agents.Agent{ID: "back", OnEnter: func(ctx context.Context, s *agents.AgentSession) error {
+			return s.GenerateReply(agents.Reply{Instructions: "Greet."}).Wait(ctx)
+		}}
+		v := agenttest.StartVoice(t, realtimeOptions(model), front, script)
+		v.Until(sec(1))
+		require.NoError(t, v.UpdateAgent(back))
+		v.Until(sec(14))
+		require.Equal(t, "user: Hello?\nhandoff front to back\nassistant: I am new here.\nuser: Who is there?\nassistant: Me.\n", transcript(v.History()), v.Log())
+		require.Equal(t, []string{"1s", "1s"}, v.Playouts())
+		last := model.Updates()[len(model.Updates())-1]
+		require.NotContains(t, transcript(last.Context), "old one")
+		oneOutputPerCall(t, last.Context)
+	})
+}
+
+// A method of the model's session that panics is an error, and not the end of the process.
+type panickyRealtime struct {
+	*agenttest.Realtime
+	method string
+}
+
+func (m panickyRealtime) Session(ctx context.Context, opts agents.RealtimeOptions) (agents.RealtimeSession, error) {
+	s, err := m.Realtime.Session(ctx, opts)
+	return panickySession{s, m.method}, err
+}
+
+type panickySession struct {
+	agents.RealtimeSession
+	method string
+}
+
+func (s panickySession) check(method string) {
+	if s.method == method {
+		panic(method)
+	}
+}
+
+func (s panickySession) Generate(r agents.RealtimeRequest) error {
+	s.check("Generate")
+	return s.RealtimeSession.Generate(r)
+}
+
+func (s panickySession) Interrupt() error {
+	s.check("Interrupt")
+	return s.RealtimeSession.Interrupt()
+}
+
+func (s panickySession) Truncate(t agents.RealtimeTruncation) error {
+	s.check("Truncate")
+	return s.RealtimeSession.Truncate(t)
+}
+
+func (s panickySession) Update(ctx context.Context, u agents.RealtimeUpdate) error {
+	s.check("Update")
+	return s.RealtimeSession.Update(ctx, u)
+}
+
+func (s panickySession) ClearAudio() error {
+	s.check("ClearAudio")
+	return s.RealtimeSession.ClearAudio()
+}
+
+func TestRealtimeSessionThatPanics(t *testing.T) {
+	for _, method := range []string{"Generate", "Interrupt", "Truncate", "Update", "ClearAudio"} {
+		t.Run(method, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{}, agenttest.Any().Turn().Timed().Speak("One two three four.", 4*time.Second).Always())
+				v := byRealtime(t, panickyRealtime{model, method}, &agents.Agent{ID: "a"})
+				h := v.GenerateReply(ask("Hi."))
+				v.Until(sec(2))
+				require.NoError(t, h.Interrupt())
+				_ = ends(t, v, h)
+				require.NoError(t, v.UpdateAgent(&agents.Agent{ID: "b"}))
+				v.Until(sec(10))
+				require.Equal(t, "b", v.Agent())
+				require.NotZero(t, count[*agents.ErrorOccurred](v), v.Log())
+				require.Equal(t, agents.AgentListening, v.AgentState())
+			})
+		})
+	}
+}
