@@ -527,7 +527,7 @@ func TestOutputOfAnImpossibleFormat(t *testing.T) {
 					_ = v.Say("Hello.").Wait(t.Context())
 				}
 				v.Until(sec(20))
-				require.Zero(t, count[*agents.Closed](v), v.Log())
+				require.Zero(t, eventCount[*agents.Closed](v), v.Log())
 				require.Contains(t, transcript(v.History()), "assistant: Hello.\n")
 			})
 		})

@@ -545,7 +545,7 @@ func TestRealtimeSessionThatPanics(t *testing.T) {
 				require.NoError(t, v.UpdateAgent(&agents.Agent{ID: "b"}))
 				v.Until(sec(10))
 				require.Equal(t, "b", v.Agent())
-				require.NotZero(t, count[*agents.ErrorOccurred](v), v.Log())
+				require.NotZero(t, eventCount[*agents.ErrorOccurred](v), v.Log())
 				require.Equal(t, agents.AgentListening, v.AgentState())
 			})
 		})
