@@ -100,6 +100,8 @@ type Estimator struct {
 	calm, loud  float64 // quantiles of the loudness, 0.2 and 0.9
 	rise, depth float64 // how far the loudness is above calm, smoothed over 0.2 and 0.8 s
 	below       float64 // how far it is from loud, smoothed
+
+	lull lull
 }
 
 // Reset makes the estimator as new.
@@ -116,10 +118,23 @@ func (e *Estimator) fill(g int, lg float64) {
 
 // Probability judges the next window, which has [Window] samples.
 func (e *Estimator) Probability(window []int16) float64 {
+	power, slope := loudness(window)
+	if e.lull.passes(power, slope) {
+		e.keepHalf(window)
+		return e.lull.probability
+	}
 	x, steady := e.features(window)
 	p := judge(&x)
 	e.learn(p, steady)
+	e.lull.judged(p, power, slope)
 	return p
+}
+
+// keepHalf keeps what the spectrum of the next window needs of one that is not judged.
+func (e *Estimator) keepHalf(window []int16) {
+	for i, v := range window[Window/2 : Window] {
+		e.last[i] = float32(v)
+	}
 }
 
 // learn takes the window into the noise floor, the less the more likely it is speech.

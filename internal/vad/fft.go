@@ -5,10 +5,13 @@ import "math"
 // An fft transforms complex signals of a fixed length, a power of two of at least 8, with radix-4 butterflies. Its
 // tables do not change, so that every detector shares them.
 type fft struct {
-	order []uint16      // where the input goes
-	pair  []complex64   // factors of the radix-2 stage, if there is one
-	quads [][]complex64 // factors of the radix-4 stages: three to a butterfly
+	order []uint16    // where the input goes
+	pair  []complex64 // factors of the radix-2 stage, if there is one
+	quads [][]factors // of the radix-4 stages
 }
+
+// factors are those of a radix-4 butterfly.
+type factors struct{ b, c, d complex64 }
 
 func newFFT(n int) *fft {
 	f := &fft{order: make([]uint16, n)}
@@ -33,9 +36,9 @@ func newFFT(n int) *fft {
 		h *= 2
 	}
 	for ; h < n; h *= 4 {
-		var stage []complex64
+		var stage []factors
 		for k := range h {
-			stage = append(stage, root(2*k, 4*h), root(k, 4*h), root(3*k, 4*h))
+			stage = append(stage, factors{root(2*k, 4*h), root(k, 4*h), root(3*k, 4*h)})
 		}
 		f.quads = append(f.quads, stage)
 	}
@@ -64,11 +67,11 @@ func (f *fft) transform(z []complex64) {
 	for _, stage := range f.quads {
 		for i := 0; i < len(z); i += 4 * h {
 			q0, q1, q2, q3 := z[i:i+h], z[i+h:i+2*h], z[i+2*h:i+3*h], z[i+3*h:i+4*h]
-			q1, q2, q3 = q1[:len(q0)], q2[:len(q0)], q3[:len(q0)]
-			w := stage[:3*len(q0)]
-			for j, a := range q0 {
-				b, c, d := times(q1[j], w[3*j]), times(q2[j], w[3*j+1]), times(q3[j], w[3*j+2])
-				a, b = a+b, a-b
+			q0, q1, q2, q3 = q0[:len(stage)], q1[:len(stage)], q2[:len(stage)], q3[:len(stage)]
+			for j := range stage {
+				w := &stage[j]
+				b, c, d := times(q1[j], w.b), times(q2[j], w.c), times(q3[j], w.d)
+				a, b := q0[j]+b, q0[j]-b
 				c, d = c+d, c-d
 				d = complex(imag(d), -real(d))
 				q0[j], q1[j], q2[j], q3[j] = a+c, b+d, a-c, b-d

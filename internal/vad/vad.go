@@ -22,6 +22,8 @@
 // These features go into a network of one layer of a dozen units, whose weights TestFit finds with synthesised speech in
 // noise, and among sounds that are not speech. How good the outcome is says testdata/table.txt, for other sentences.
 //
+// While nobody speaks and the noise stays as it is, three windows of four are not judged at all (see lull).
+//
 // What it is not good at: voices behind the user that are less than some 15 dB below are taken for speech, and so may
 // music be, keypad tones and rattling, while they vary. Whispering has no pitch. Where a stream begins amid a word, the
 // speech may be found only after the next pause between words. It has not been tried on recordings of people.
