@@ -463,9 +463,7 @@ func (s *realtimeSession) next() (ev agents.RealtimeEvent, wait time.Duration, e
 func (i realtimeItem) take() agents.RealtimeEvent {
 	if audio, ok := i.event.(*agents.RealtimeMessageAudio); ok && i.samples > 0 {
 		audio.Frame = agents.AudioFrame{Samples: make([]int16, i.samples), SampleRate: ttsRate, Channels: 1}
-		for k := range audio.Frame.Samples {
-			audio.Frame.Samples[k] = ttsTone(i.from + int64(k))
-		}
+		fillTone(audio.Frame.Samples, i.from)
 	}
 	return i.event
 }

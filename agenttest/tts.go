@@ -277,9 +277,7 @@ func (s *ttsStream) chunk(a *ttsAudio) (agents.TTSChunk, bool) {
 		chunk.Frame = agents.AudioFrame{Samples: []int16{1, 2, 3}, Channels: 2}
 	case n > 0:
 		chunk.Frame = agents.AudioFrame{Samples: make([]int16, n), SampleRate: ttsRate, Channels: 1}
-		for i := range chunk.Frame.Samples {
-			chunk.Frame.Samples[i] = ttsTone(a.from + int64(i))
-		}
+		fillTone(chunk.Frame.Samples, a.from)
 		a.from, a.words = a.from+n, nil
 	case a.usage == nil && a.words == nil:
 		return agents.TTSChunk{}, true
@@ -287,12 +285,24 @@ func (s *ttsStream) chunk(a *ttsAudio) (agents.TTSChunk, bool) {
 	return chunk, a.from >= a.to
 }
 
-// ttsTone is a tone of 200 Hz.
-func ttsTone(n int64) int16 {
-	const period = ttsRate / 200
-	at := n % period
-	return int16(100 * (min(at, period-at) - period/4))
+// fillTone sets dst to a tone of 200 Hz, from its n-th sample on.
+func fillTone(dst []int16, n int64) {
+	for len(dst) > 0 {
+		k := copy(dst, tone()[n%ttsRate:])
+		dst, n = dst[k:], n+int64(k)
+	}
 }
+
+// tone is a second of it.
+var tone = sync.OnceValue(func() []int16 {
+	const period = ttsRate / 200
+	samples := make([]int16, ttsRate)
+	for n := range samples {
+		at := n % period
+		samples[n] = int16(100 * (min(at, period-at) - period/4))
+	}
+	return samples
+})
 
 func (s *ttsStream) Close() error {
 	s.mu.Lock()

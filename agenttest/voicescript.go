@@ -220,33 +220,55 @@ func (s VoiceScript) render(dst []int16, from int64) {
 	i, _ := slices.BinarySearchFunc(s.parts, from, func(p VoicePart, at int64) int {
 		return cmp.Compare(agents.SamplesIn(p.to, voiceRate), at+1)
 	})
-	// A floor of noise, from -3 to 3, of which eight samples are made at a time.
-	noise := scramble(uint64(from)/8) >> (8 * (from % 8))
-	for k := range dst {
-		dst[k] = int16(noise&0xff*7>>8) - 3
-		if noise >>= 8; (from+int64(k))%8 == 7 {
-			noise = scramble(uint64(from+int64(k)+1) / 8)
-		}
-	}
+	noiseFloor(dst, from)
 	for _, p := range s.parts[i:] {
 		begin, end := agents.SamplesIn(p.from, voiceRate), agents.SamplesIn(p.to, voiceRate)
 		if begin >= from+int64(len(dst)) {
 			break
 		}
-		for at := max(begin, from); at < min(end, from+int64(len(dst))); at++ {
-			dst[at-from] += p.sample(at - begin)
-		}
+		p.add(dst[max(begin-from, 0):min(end-from, int64(len(dst)))], max(from-begin, 0))
 	}
 }
 
-// sample returns a part's sample.
+// noiseFloor sets dst to noise from -3 to 3, from its n-th sample on. It never repeats, so that it tells frames apart.
+func noiseFloor(dst []int16, n int64) {
+	noise := scramble(uint64(n)/8) >> (8 * (n % 8)) // is good for eight samples
+	for len(dst) > 0 {
+		eight := dst[:min(8-n%8, int64(len(dst)))]
+		for i := range eight {
+			eight[i] = int16(noise&0xff*7>>8) - 3
+			noise >>= 8
+		}
+		dst, n = dst[len(eight):], n+int64(len(eight))
+		noise = scramble(uint64(n) / 8)
+	}
+}
+
+// add adds a part's samples from the n-th on to dst.
+func (p VoicePart) add(dst []int16, n int64) {
+	if p.kind != speechKind {
+		for i := range dst {
+			dst[i] += p.sample(n + int64(i))
+		}
+		return
+	}
+	for len(dst) > 0 { // a syllable, or what is left of it, and a pause
+		at := n % syllableAndPause
+		if at < syllable {
+			wave := syllables()[n/syllableAndPause%5][at:]
+			wave = wave[:min(len(wave), len(dst))]
+			for i, v := range wave {
+				dst[i] += v
+			}
+		}
+		step := min(syllableAndPause-at, int64(len(dst)))
+		dst, n = dst[step:], n+step
+	}
+}
+
+// sample returns a sample of a part that is not speech.
 func (p VoicePart) sample(n int64) int16 {
 	switch p.kind {
-	case speechKind: // syllables of 160 ms with 40 ms between them, at the pitch of a voice
-		if at := n % syllableAndPause; at < syllable {
-			return syllables()[n/syllableAndPause%5][at]
-		}
-		return 0
 	case noiseKind:
 		return int16(scramble(uint64(n)+1<<40)%4001) - 2000
 	case dtmfKind:
@@ -260,7 +282,8 @@ func (p VoicePart) sample(n int64) int16 {
 	return 0
 }
 
-// How many samples a syllable has, and one with the pause after it.
+// Speech is syllables of 160 ms with 40 ms between them, at the pitch of a voice: how many samples a syllable has, and
+// one with the pause after it.
 const (
 	syllable         = 160 * voiceRate / 1000
 	syllableAndPause = 200 * voiceRate / 1000
