@@ -2,6 +2,7 @@ package agenttest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,17 +68,17 @@ func (s *Speaker) Played() []PlayedSegment {
 	out := append([]PlayedSegment(nil), s.played...)
 	for _, seg := range s.segments {
 		p := seg.PlayedSegment
-		p.Audio = seg.heard(s.position(seg, now))
+		p.Audio = seg.heard(s.position(seg, now)).Clone()
 		out = append(out, p)
 	}
 	return out
 }
 
-// heard returns the first n samples, as a copy.
+// heard returns the first n samples. More may be appended to them by nobody but the caller.
 func (p *playing) heard(n int64) agents.AudioFrame {
 	f := p.Audio
-	f.Samples = f.Samples[:n*int64(f.Channels)]
-	return f.Clone()
+	f.Samples = slices.Clip(f.Samples[:n*int64(f.Channels)])
+	return f
 }
 
 // Attach implements [agents.AudioOutput].
@@ -158,6 +159,9 @@ func (s *Speaker) capture(now time.Time, frame agents.AudioFrame) error {
 		s.segments = append(s.segments, &playing{PlayedSegment: PlayedSegment{Segment: s.count, Audio: format}})
 	}
 	seg := s.segments[len(s.segments)-1]
+	if all := seg.Audio.Samples; cap(all)-len(all) < len(frame.Samples) { // append would copy long segments often
+		seg.Audio.Samples = slices.Grow(all, max(len(all), len(frame.Samples)))
+	}
 	seg.Audio.Samples = append(seg.Audio.Samples, frame.Samples...)
 	s.play(now)
 	return nil
