@@ -98,6 +98,8 @@ func (b *budgets) sessions(n int, s stages) {
 	speech := recordedSpeech(b.t, s.resample)
 	p := pacer.New(pacer.Options{})
 	defer p.Close()
+	line := newLine()
+	defer line.close()
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
@@ -118,7 +120,7 @@ func (b *budgets) sessions(n int, s stages) {
 			opts.VAD = agents.NoVAD
 			opts.Turn.Detection = agents.TurnBySTT
 		}
-		in := newLoopInput(speech, time.Duration(i)*10*time.Second/time.Duration(n), s.opus)
+		in := line.newInput(speech, time.Duration(i)*10*time.Second/time.Duration(n), s.opus)
 		session := agents.NewSession(opts)
 		err := session.Start(context.Background(), &agents.Agent{}, agents.IO{AudioInput: in, AudioOutput: newPacedOutput(b.t, p, s.opus)})
 		require.NoError(b.t, err)
@@ -130,6 +132,7 @@ func (b *budgets) sessions(n int, s stages) {
 	now, cpu := p.Stats(), cpuTime()-used
 	answered := turns.Load() - turned
 	runtime.GC()
+	runtime.GC() // what pools hold is let go of with the second
 	runtime.ReadMemStats(&after)
 	live := runtime.NumGoroutine() - goroutines
 	late := now.Lateness.Sub(stats.Lateness)
@@ -155,6 +158,8 @@ func (b *budgets) sessions(n int, s stages) {
 func (b *budgets) idle(n int) {
 	p := pacer.New(pacer.Options{})
 	defer p.Close()
+	line := newLine()
+	defer line.close()
 	silence := agents.Silence(10*time.Second, 16000, 1)
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -163,11 +168,12 @@ func (b *budgets) idle(n int) {
 	var running []*agents.AgentSession
 	for i := range n {
 		session := agents.NewSession(agents.Options{STT: everyTenSeconds{mute: true}, LLM: instantLLM{}, TTS: readyVoice(silence)})
-		in := newLoopInput(silence, time.Duration(i)*time.Millisecond, false)
+		in := line.newInput(silence, time.Duration(i)*time.Millisecond, false)
 		require.NoError(b.t, session.Start(context.Background(), &agents.Agent{}, agents.IO{AudioInput: in, AudioOutput: newPacedOutput(b.t, p, false)}))
 		running = append(running, session)
 	}
 	time.Sleep(3 * time.Second)
+	runtime.GC()
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	live := runtime.NumGoroutine() - goroutines
@@ -198,13 +204,15 @@ func (b *budgets) shareOfATurn() {
 	m := &marks{}
 	p := pacer.New(pacer.Options{})
 	defer p.Close()
+	line := newLine()
+	defer line.close()
 	opts := agents.Options{
 		STT: onFlush{}, LLM: markedLLM{m}, TTS: markedVoice{m: m}, VAD: agents.NoVAD,
 		Turn: agents.TurnOptions{Detection: agents.TurnManual, Endpointing: agents.Endpointing{MinDelay: time.Nanosecond}},
 	}
 	session := agents.NewSession(opts)
 	out := &markedOutput{AudioOutput: newPacedOutput(b.t, p, false), m: m}
-	in := newLoopInput(agents.Silence(time.Second, 16000, 1), 0, false)
+	in := line.newInput(agents.Silence(time.Second, 16000, 1), 0, false)
 	require.NoError(b.t, session.Start(context.Background(), &agents.Agent{}, agents.IO{AudioInput: in, AudioOutput: out}))
 	defer session.Close()
 	time.Sleep(100 * time.Millisecond)
@@ -247,19 +255,63 @@ func recordedSpeech(t *testing.T, resample bool) agents.AudioFrame {
 	return ten
 }
 
-// A loopInput plays audio again and again at the pace of a call, 20 ms a frame.
+// A line brings every session a frame each 20 ms, as one socket would: a twentieth of the sessions each millisecond.
+type line struct {
+	mu      sync.Mutex
+	inputs  [20][]*loopInput
+	stopped chan struct{}
+	stop    context.CancelFunc
+}
+
+func newLine() *line {
+	ctx, stop := context.WithCancel(context.Background())
+	l := &line{stopped: make(chan struct{}), stop: stop}
+	go func() {
+		defer close(l.stopped)
+		start, tick := time.Now(), time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for n := 0; ; {
+			select {
+			case now := <-tick.C:
+				for ; time.Duration(n)*time.Millisecond <= now.Sub(start); n++ {
+					l.bring(n % len(l.inputs))
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return l
+}
+
+func (l *line) close() {
+	l.stop()
+	<-l.stopped
+}
+
+func (l *line) bring(slot int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, in := range l.inputs[slot] {
+		select {
+		case in.frames <- struct{}{}:
+		default: // it is a second late
+		}
+	}
+}
+
+// A loopInput plays audio again and again, a frame of 20 ms whenever the line brings one.
 type loopInput struct {
 	audio   agents.AudioFrame
 	at      time.Duration
-	next    time.Time
-	timer   *time.Timer
+	frames  chan struct{}
 	decoder opus.Decoder
 	packet  []byte
 	decoded []int16
 }
 
-func newLoopInput(audio agents.AudioFrame, from time.Duration, coded bool) *loopInput {
-	in := &loopInput{audio: audio, at: from.Truncate(20 * time.Millisecond)}
+func (l *line) newInput(audio agents.AudioFrame, from time.Duration, coded bool) *loopInput {
+	in := &loopInput{audio: audio, at: from.Truncate(20 * time.Millisecond), frames: make(chan struct{}, 50)}
 	if coded {
 		enc, err := opus.NewEncoder(opus.EncoderOptions{SampleRate: audio.SampleRate, Channels: 1})
 		if err != nil {
@@ -270,18 +322,21 @@ func newLoopInput(audio agents.AudioFrame, from time.Duration, coded bool) *loop
 			panic(err)
 		}
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	least := 0
+	for i, slot := range l.inputs {
+		if len(slot) < len(l.inputs[least]) {
+			least = i
+		}
+	}
+	l.inputs[least] = append(l.inputs[least], in)
 	return in
 }
 
 func (in *loopInput) ReadFrame(ctx context.Context) (agents.AudioFrame, error) {
-	if in.timer == nil {
-		in.next = time.Now()
-		in.timer = time.NewTimer(time.Hour)
-	}
-	in.next = in.next.Add(20 * time.Millisecond)
-	in.timer.Reset(time.Until(in.next))
 	select {
-	case <-in.timer.C:
+	case <-in.frames:
 	case <-ctx.Done():
 		return agents.AudioFrame{}, context.Cause(ctx)
 	}
