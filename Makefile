@@ -10,8 +10,10 @@ run: ## a first conversation, without a key
 explore: ## the search for orderings, and random conversations, in full (with the race detector both are shorter)
 	PARLEY_CHAOS=2000 go test -count=1 -run '^Test(Explore|Chaos)' .
 
-flagship: ## the ten-minute conversation: the same log 1,000 times, and nothing lost in 10,000 orderings (an hour)
-	PARLEY_FLAGSHIP_RUNS=1000 PARLEY_FLAGSHIP=10000 go test -count=1 -timeout 3h -run '^Test(Explore)?Flagship$$' .
+flagship: ## the ten-minute conversation: the same log in 1,000 runs on 1, 2 and 8 processors, and nothing lost in 10,000 orderings (hours)
+	PARLEY_FLAGSHIP_RUNS=1000 go test -count=1 -cpu 1,2,8 -timeout 3h -v -run '^TestFlagship$$' .
+	PARLEY_FLAGSHIP_RUNS=1000 go test -count=1 -cpu 1,2,8 -timeout 6h -v -race -run '^TestFlagship$$' .
+	PARLEY_FLAGSHIP=10000 go test -count=1 -timeout 6h -run '^TestExploreFlagship$$' .
 
 bench: ## what a turn, a handoff, a task and a session cost
 	go test -run '^$$' -bench . -benchmem .
