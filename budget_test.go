@@ -3,6 +3,7 @@ package agents_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"iter"
@@ -36,9 +37,13 @@ func TestBudgets(t *testing.T) {
 		t.Skip("takes minutes and a quiet machine; run it with make budgets")
 	}
 	b := &budgets{t: t}
+	b.machine()
 	b.shareOfATurn()
 	b.flagship()
 	b.idle(1000)
+	if testing.Short() {
+		return
+	}
 	for _, n := range numbers(t, "PARLEY_SESSIONS", "1000,2000,5000") {
 		b.sessions(n, stages{vad: true})
 	}
@@ -73,6 +78,44 @@ func (b *budgets) row(what, got, limit string, ok bool) {
 		}
 	}
 	fmt.Printf("%-52s %24s %16s  %s\n", what, got, limit, verdict)
+}
+
+// machine measures what all else depends on: what the processors do together, as some of them are one core, and for how
+// long a loop that only looks at the clock is held up when nothing else runs here.
+func (b *budgets) machine() {
+	const spin = time.Second
+	loops := func(n int) (sum int) {
+		var wg sync.WaitGroup
+		counts := make([]int, n)
+		for i := range counts {
+			wg.Go(func() {
+				block := make([]byte, 4096)
+				for begin := time.Now(); time.Since(begin) < spin; counts[i]++ {
+					h := sha256.Sum256(block)
+					copy(block, h[:])
+				}
+			})
+		}
+		wg.Wait()
+		for _, c := range counts {
+			sum += c
+		}
+		return sum
+	}
+	procs := runtime.GOMAXPROCS(0)
+	one, all := loops(1), loops(procs)
+	b.row(fmt.Sprintf("reference: work of %d processors, together", procs), fmt.Sprintf("%.2f times one", float64(all)/float64(one)), "", true)
+
+	var longest, held time.Duration
+	begin := time.Now()
+	for last := begin; last.Sub(begin) < 2*spin; {
+		now := time.Now()
+		if gap := now.Sub(last); gap > 100*time.Microsecond {
+			longest, held = max(longest, gap), held+gap
+		}
+		last = now
+	}
+	b.row("reference: a loop is held up", fmt.Sprintf("%.1f%%, once %v", 100*held.Seconds()/(2*spin).Seconds(), longest.Round(10*time.Microsecond)), "", true)
 }
 
 // stages say what a session's audio goes through.
