@@ -105,8 +105,8 @@ const (
 	PlaybackFinished PlaybackEventType = "playback_finished" // the segment was played, or interrupted
 )
 
-// A TextOutput shows what the agent says as it is said. Its methods are called by one goroutine at a time. A value
-// that is both the AudioOutput and the TextOutput of a session can hold text back until it is heard.
+// A TextOutput shows what the agent says as it is said: with audio, at the pace of what is heard. Its methods are called
+// by one goroutine at a time. It is not the AudioOutput as well: the Flush of one is not that of the other.
 type TextOutput interface {
 	// Capture takes more text of the current segment. It may wait until the text is on its way, and returns the cause
 	// of ctx once that is done. Its error is reported as an event, and the conversation goes on.

@@ -178,6 +178,9 @@ func (c *core) start(ctx context.Context, first Activity, io IO, capture bool) (
 	if isNilActivity(first) {
 		return nil, errors.New("agents: Start needs an activity")
 	}
+	if io.AudioOutput != nil && sameModel(io.AudioOutput, io.TextOutput) {
+		return nil, errors.New("agents: AudioOutput and TextOutput are one value, whose Flush would be called for both")
+	}
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}

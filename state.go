@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/parley-voice/agents/internal/order"
 	"github.com/parley-voice/agents/internal/turn"
 )
 
@@ -126,7 +127,7 @@ func (c *core) usageCopy() (u []ModelUsage) {
 
 // captureText shows the agent's words on a text output.
 func (c *core) captureText(out TextOutput) func(Event) {
-	ctx := c.ctx
+	ctx, src := c.ctx, c.newSource(order.Model)
 	return func(e Event) {
 		o, ok := e.(*AgentOutput)
 		switch {
@@ -134,8 +135,8 @@ func (c *core) captureText(out TextOutput) func(Event) {
 		case o.Final:
 			out.Flush()
 		default:
-			if err := out.Capture(ctx, o.Text); err != nil && c.opts.Logger != nil {
-				c.opts.Logger.Error("agents: text output failed", "error", err)
+			if err := out.Capture(ctx, o.Text); err != nil && ctx.Err() == nil {
+				c.queue.Post(src, func() { c.reportError("text output", err, true) })
 			}
 		}
 	}
