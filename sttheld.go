@@ -53,7 +53,7 @@ type sttHeld struct {
 	voiceEnd  int64 // where it ends
 	voices    int   // speeches that end after settled
 	enough    bool  // what is pending is long enough to be recognised
-	answered  bool  // text came since it began
+	answered  bool  // something final came since it began, and nothing after that
 	retried   bool  // another stream was tried for it
 }
 
@@ -221,8 +221,14 @@ func (h *sttHeld) giveUp() (again bool) {
 // cannot be are taken for none.
 func (h *sttHeld) found(ev STTEvent) STTEvent {
 	ev = h.plausible(ev)
-	if usefulSTTEvent(ev) {
-		h.answered, h.doubt = true, 0
+	useful := usefulSTTEvent(ev)
+	if useful {
+		h.doubt = 0
+	}
+	if ev.Type == STTFinal || ev.Type == STTEndOfSpeech {
+		h.answered = true
+	} else if useful {
+		h.answered = false
 	}
 	if ev.Type == STTFinal && (ev.Transcript.End > 0 || ev.Transcript.Text != "") {
 		h.settle(ev.Transcript.End)
