@@ -79,6 +79,7 @@ type core struct {
 	keyterms   *keytermTracker
 	ears       ears
 	mouth      mouth
+	keypad     keypad
 	realtime   *dialogue // with a realtime model; nil without
 	speeches   uint64    // ever made
 	running    int       // calls being executed
@@ -250,6 +251,7 @@ func (c *core) begin(up chan<- error) {
 	c.mouth.c, c.mouth.out = c, c.io.AudioOutput
 	c.mouth.attach()
 	c.ears.c, c.ears.in = c, c.io.AudioInput
+	c.keypad.c, c.keypad.in, c.keypad.out = c, c.io.DTMFInput, c.io.DTMFOutput
 	c.tell(turn.Linked{})
 	c.prewarm()
 	c.handoffs = append(c.handoffs, c.first)
@@ -293,6 +295,7 @@ func (c *core) settle() {
 	c.stepFillers()
 	c.stepRealtime()
 	c.stepTurns()
+	c.keypad.step()
 	c.stepClose()
 }
 
