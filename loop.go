@@ -80,6 +80,7 @@ type core struct {
 	ears       ears
 	mouth      mouth
 	keypad     keypad
+	ivr        ivrWatch
 	realtime   *dialogue // with a realtime model; nil without
 	speeches   uint64    // ever made
 	running    int       // calls being executed
@@ -114,6 +115,9 @@ const (
 
 func newCore(opts Options) *core {
 	opts.Tools = slices.Clone(opts.Tools)
+	if opts.IVRDetection {
+		opts.Tools = withIVR(opts.Tools)
+	}
 	c := &core{
 		opts: opts, events: &eventLog{},
 		token: new(byte), begun: make(chan struct{}), ended: make(chan struct{}), gone: make(chan struct{}),
@@ -251,6 +255,9 @@ func (c *core) begin(up chan<- error) {
 	c.mouth.c, c.mouth.out = c, c.io.AudioOutput
 	c.mouth.attach()
 	c.ears.c, c.ears.in = c, c.io.AudioInput
+	if c.opts.IVRDetection && c.io.AudioInput != nil {
+		c.ivr.c = c
+	}
 	c.keypad.c, c.keypad.in, c.keypad.out = c, c.io.DTMFInput, c.io.DTMFOutput
 	c.tell(turn.Linked{})
 	c.prewarm()
@@ -296,6 +303,7 @@ func (c *core) settle() {
 	c.stepRealtime()
 	c.stepTurns()
 	c.keypad.step()
+	c.ivr.step()
 	c.stepClose()
 }
 
