@@ -130,6 +130,37 @@ func TestKeysWaitForTheHookOfTheOneBefore(t *testing.T) {
 	})
 }
 
+// A task has the keys while it has the floor. The key that completes it is the last of them: those behind it are for
+// whoever gets the floor back.
+func TestKeysOfATask(t *testing.T) {
+	agenttest.Explore(t, 20, func(t *testing.T) {
+		log := newDTMFLog()
+		a := &agents.Agent{
+			ID: "desk",
+			OnDTMF: func(_ context.Context, _ *agents.AgentSession, key agents.DTMF) error {
+				log.note("desk", key)
+				return nil
+			},
+			OnEnter: func(ctx context.Context, _ *agents.AgentSession) error {
+				task := agents.NewTask[agents.DTMF]("Get one key.")
+				task.OnDTMF = func(_ context.Context, _ *agents.AgentSession, key agents.DTMF) error {
+					log.note("task", key)
+					if key == '#' {
+						return task.Complete(key)
+					}
+					return nil
+				}
+				_, err := task.Run(ctx)
+				return err
+			},
+		}
+		v := agenttest.StartVoice(t, dtmfOptions(t), a, agenttest.Voice(agenttest.DTMF(100*ms, "1#2")))
+		v.Until(sec(1))
+		require.Equal(t, []string{"task 1 100ms", "task # 300ms", "desk 2 500ms"}, log.lines, v.Log())
+		require.Empty(t, dtmfErrors(v))
+	})
+}
+
 // Errors and panics of the hook are reported, and the next key comes all the same.
 func TestAFailingKeyHookIsReported(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {

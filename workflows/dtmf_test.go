@@ -45,6 +45,7 @@ func startDTMF(t *testing.T, o workflows.DTMFOptions, script agenttest.VoiceScri
 		LLM:          c.llm,
 		TTS:          agenttest.NewTTS(t, agenttest.Spoken("Your number?", time.Second), agenttest.Spoken("Hm?", time.Second), agenttest.Spoken("A long answer.", 6*time.Second), agenttest.Spoken("1 2 3, right?", 2*time.Second)),
 		TurnDetector: agents.NoTurnDetector, AECWarmup: agents.Never,
+		UserAwayTimeout: agents.Delay(2 * time.Second), // a user who is away by then is as silent as before
 	}, a, script)
 	return c
 }
@@ -248,6 +249,21 @@ func TestSaidAndPressedDigits(t *testing.T) {
 		v.Until(15 * time.Second)
 		require.False(t, h.Interrupted())
 		v.requireDTMF(t, "1 2 5s")
+	})
+}
+
+// In whatever order things happen that happen at the same moment, the digits are those that were pressed, and the floor
+// is back.
+func TestExplorePressedDigits(t *testing.T) {
+	agenttest.Explore(t, 30, func(t *testing.T) {
+		// The first key comes as the asking begins to be heard, the last as the user falls silent, and the stop digit as
+		// the answer to them would begin.
+		v := startDTMF(t, workflows.DTMFOptions{NumDigits: 4}, agenttest.Voice(
+			agenttest.DTMF(500*ms, "12"), says(1500*ms, 2500*ms, "Wait."), agenttest.DTMF(3*time.Second, "34"), agenttest.DTMF(3400*ms, "#")),
+			agenttest.OnUser("Wait.").Say("Hm?").Always())
+		v.Until(10 * time.Second)
+		require.Contains(t, v.result, "1 2 3 4 ", v.Log())
+		require.Equal(t, "desk", v.Agent())
 	})
 }
 
