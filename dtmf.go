@@ -122,7 +122,7 @@ func (k *keypad) take(key DTMF) {
 	c.emit(&DTMFReceived{Key: key})
 	c.userReturned()
 	if len(k.pressed) >= maxKeysAhead {
-		c.reportError("DTMF input", fmt.Errorf("agents: %d keys wait for OnDTMF, so the key %v is dropped", maxKeysAhead, key), false)
+		c.reportError("DTMF input", fmt.Errorf("agents: %d keys wait for OnDTMF, so one more is dropped", maxKeysAhead), false)
 		return
 	}
 	k.pressed = append(k.pressed, key)

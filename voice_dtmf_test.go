@@ -195,8 +195,8 @@ func TestKeysThatWaitAreBounded(t *testing.T) {
 		v := agenttest.StartVoice(t, dtmfOptions(t), a, agenttest.Voice(agenttest.DTMF(0, strings.Repeat("1", 66)+"9")))
 		v.Until(sec(21))
 		require.Equal(t, 65, n)
-		require.Equal(t, []string{"DTMF input: agents: 64 keys wait for OnDTMF, so the key 1 is dropped",
-			"DTMF input: agents: 64 keys wait for OnDTMF, so the key 9 is dropped"}, dtmfErrors(v))
+		const dropped = "DTMF input: agents: 64 keys wait for OnDTMF, so one more is dropped" // and not which, as it is logged
+		require.Equal(t, []string{dropped, dropped}, dtmfErrors(v))
 	})
 }
 
