@@ -221,9 +221,14 @@ func (k *keypad) dial() {
 	j.end = func(e ending) {
 		stop()
 		cancel(nil)
-		if !e.abandoned { // else the job may still write to it
-			k.lastKey = last
+		if e.abandoned { // the output is still in use, so nobody else gets it
+			for _, call := range k.calls {
+				call.done <- e.err
+			}
+			k.calls = nil
+			return
 		}
+		k.lastKey = last
 		call.done <- e.err
 		k.calls = slices.Delete(k.calls, 0, 1)
 		if len(k.calls) > 0 {
