@@ -73,6 +73,11 @@ type (
 		Language   string // as heard; empty if unknown
 		SpeakerID  string // empty without diarization
 	}
+	// DTMFReceived: the user pressed a key of their telephone.
+	DTMFReceived struct {
+		EventMeta
+		Key DTMF
+	}
 	// UserInputDropped: what was transcribed as final will not be in any turn.
 	UserInputDropped struct {
 		EventMeta

@@ -494,6 +494,7 @@ func (c *core) enter(f *frame) {
 	}
 	c.restState()
 	c.tune(f)
+	c.keypad.listen()
 	if f.agent.OnEnter != nil {
 		f.startHook("OnEnter", f.ctx, f.agent.OnEnter)
 	}

@@ -79,6 +79,8 @@ type core struct {
 	keyterms   *keytermTracker
 	ears       ears
 	mouth      mouth
+	keypad     keypad
+	ivr        ivrWatch
 	realtime   *dialogue // with a realtime model; nil without
 	speeches   uint64    // ever made
 	running    int       // calls being executed
@@ -113,6 +115,9 @@ const (
 
 func newCore(opts Options) *core {
 	opts.Tools = slices.Clone(opts.Tools)
+	if opts.IVRDetection {
+		opts.Tools = withIVR(opts.Tools)
+	}
 	c := &core{
 		opts: opts, events: &eventLog{},
 		token: new(byte), begun: make(chan struct{}), ended: make(chan struct{}), gone: make(chan struct{}),
@@ -253,6 +258,10 @@ func (c *core) begin(up chan<- error) {
 	c.mouth.c, c.mouth.out = c, c.io.AudioOutput
 	c.mouth.attach()
 	c.ears.c, c.ears.in = c, c.io.AudioInput
+	if c.opts.IVRDetection && c.io.AudioInput != nil {
+		c.ivr.c = c
+	}
+	c.keypad.c, c.keypad.in, c.keypad.out = c, c.io.DTMFInput, c.io.DTMFOutput
 	c.tell(turn.Linked{})
 	c.prewarm()
 	c.handoffs = append(c.handoffs, c.first)
@@ -296,6 +305,8 @@ func (c *core) settle() {
 	c.stepFillers()
 	c.stepRealtime()
 	c.stepTurns()
+	c.keypad.step()
+	c.ivr.step()
 	c.stepClose()
 }
 

@@ -100,6 +100,10 @@ type Options struct {
 	CloseTranscriptTimeout Delay
 	// UserAwayTimeout is how long both sides are silent before the user counts as away: 15 s by default, or Never.
 	UserAwayTimeout Delay
+	// IVRDetection is for agents that are on the telephone with an automated system. They are offered [SendDTMFTool]; by
+	// voice they are asked to go on when nobody has said anything for 5 s, and, by a reply that cannot be interrupted, to
+	// try something else when what they hear repeats itself.
+	IVRDetection bool
 
 	// LLMConn, STTConn and TTSConn are how requests to the models are retried.
 	LLMConn ConnectOptions

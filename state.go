@@ -12,9 +12,14 @@ import (
 
 func (c *core) emit(e Event) {
 	c.events.emit(e, time.Now().Round(0))
-	if added, ok := e.(*ItemAdded); ok {
-		c.ears.itemAdded(added.Item)
-		c.findKeyterms(added.Item)
+	switch e := e.(type) {
+	case *ItemAdded:
+		c.ears.itemAdded(e.Item)
+		c.findKeyterms(e.Item)
+	case *UserInputTranscribed:
+		if e.Final {
+			c.ivr.heard(e.Transcript)
+		}
 	}
 }
 

@@ -43,7 +43,8 @@
 //   - [TestLLM], [TestSTT], [TestTTS] and [TestVAD] are the conformance suites for those who write an agents.LLM, STT,
 //     TTS or VAD; [VerifyNoLeaks] finds goroutines left behind by tests in real time.
 //   - [Voice] is a script of what a caller does; [NewMic], [NewVAD], [NewSTT], [NewTTS] and [NewSpeaker] are the devices
-//     and models that play it, exact to the sample.
+//     and models that play it, exact to the sample. The keys that it presses come from a [Keypad], each when its tone
+//     begins, which also notes the keys that the agent presses: [VoiceSession.Keys].
 //
 // Helpers that fail the test do so from the test's own goroutine. Models, mocks and event receivers may be used by any
 // number of goroutines at once.
