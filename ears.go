@@ -27,7 +27,8 @@ type ears struct {
 	stt      STT
 	node     bool // the recogniser goes through an agent's STTNode
 	pump     *sttPump
-	pumps    int
+	pumps    int // ever made
+	unwanted int // up to this one nothing that they found is wanted any more
 
 	detector     AudioTurnDetector
 	detectorStop context.CancelFunc
@@ -109,7 +110,7 @@ func (e *ears) tune(f *frame) {
 	node := f.agent.STTNode != nil
 	if !sameModel(f.models.stt, e.stt) || node || e.node {
 		e.stt, e.node = f.models.stt, node
-		e.recreateSTT()
+		e.recreateSTT(true)
 	}
 	e.tuneDetector(o)
 	e.tuneInterruptionDetector(o)
@@ -283,35 +284,31 @@ func (e *ears) takeNote(n earNote) {
 	}
 }
 
-// recreateSTT begins to recognise anew. What is being recognised is not wanted.
-func (e *ears) recreateSTT() {
+// recreateSTT begins to recognise anew: with what is being said, or without it if that is not wanted.
+func (e *ears) recreateSTT(wanted bool) {
 	c := e.c
-	if e.pump != nil {
-		e.pump.close()
-		e.pump = nil
+	old := e.pump
+	if old != nil && !wanted {
+		e.unwanted = e.pumps
 	}
+	e.pump = nil
 	f := c.top()
 	if f == nil || e.stt == nil && !e.node || e.closed {
-		e.mu.Lock()
-		e.recogniser = nil
-		e.mu.Unlock()
+		e.recogniseWith(nil, old, wanted)
 		return
 	}
-	e.mu.Lock()
-	offset := e.heard
-	e.mu.Unlock()
 	src := c.newSource(order.Model)
 	e.pumps++
 	stt, current := e.stt, e.pumps
 	mine := func(fn func()) func() {
 		return func() {
-			if e.pumps == current && !e.closed {
+			if current > e.unwanted && !e.closed {
 				fn()
 			}
 		}
 	}
 	pump, err := newSTTPump(c.ctx, sttPumpOptions{
-		stt: stt, vad: f.models.vad, unvoiced: e.vadModel == nil, conn: c.opts.STTConn, node: f.agent.STTNode, offset: offset,
+		stt: stt, vad: f.models.vad, unvoiced: e.vadModel == nil, conn: c.opts.STTConn, node: f.agent.STTNode,
 		opts:   STTOptions{Keyterms: c.keytermsNow()},
 		event:  func(ev STTEvent) { c.queue.Post(src, mine(func() { e.recognised(stt, ev) })) },
 		failed: func(err error, recoverable bool) { e.sttFailed(src, mine, err, recoverable) },
@@ -336,9 +333,38 @@ func (e *ears) recreateSTT() {
 			return nil
 		})
 	}
+	e.recogniseWith(pump, old, wanted)
+}
+
+// recogniseWith gives the pump what comes from now on, and before that what its predecessor has not recognised.
+func (e *ears) recogniseWith(pump, old *sttPump, wanted bool) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
+	var rest []AudioFrame
+	speaking := false
+	if old != nil {
+		if rest, speaking = old.handOver(); !wanted {
+			rest = nil
+		}
+	}
 	e.recogniser = pump
-	e.mu.Unlock()
+	if pump == nil {
+		return
+	}
+	length := time.Duration(0)
+	for _, f := range rest {
+		length += f.Duration()
+	}
+	pump.begin(max(e.heard-length, 0))
+	for _, f := range rest {
+		pump.send(f)
+	}
+	if length > 0 {
+		pump.voice(true, length)
+		if !speaking {
+			pump.voice(false, length)
+		}
+	}
 }
 
 func (e *ears) sttFailed(src order.Source, mine func(func()) func(), err error, recoverable bool) {
@@ -463,7 +489,8 @@ func (e *ears) setOn(on bool) {
 	e.off = !on
 	if on { // everybody begins anew, after the gap
 		if f := e.c.top(); f != nil {
-			e.vadModel, e.stt = nil, nil
+			e.vadModel, e.stt, e.node = nil, nil, false
+			e.recreateSTT(false)
 			e.tune(f)
 		}
 		e.ignoring.Store(false)

@@ -117,6 +117,21 @@ func (h *sttHeld) needed() int64 {
 	return from
 }
 
+// unrecognised returns a copy of the audio from where the speech begins of which nothing final is known, if there is any.
+func (h *sttHeld) unrecognised() (rest []AudioFrame) {
+	if !h.pending || h.answered {
+		return nil
+	}
+	channels := int64(h.format.Channels)
+	for at := max(h.needed(), h.start()) * channels; at < h.log.end; {
+		f := h.format
+		f.Samples = slices.Clone(h.log.at(at, int(h.log.end-at)))
+		rest = append(rest, f)
+		at += int64(len(f.Samples))
+	}
+	return rest
+}
+
 // noticed is where speech may begin that was not noticed yet.
 func (h *sttHeld) noticed() int64 { return h.end() - h.samples(h.padding+unnoticed) }
 

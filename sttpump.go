@@ -171,6 +171,22 @@ func (p *sttPump) send(frame AudioFrame) {
 	p.notify()
 }
 
+// begin says where the audio begins that is sent first, instead of the offset in the options.
+func (p *sttPump) begin(at time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.o.offset = at
+}
+
+// handOver closes the pump and returns the speech that it has not recognised, for another to do. There is none if no VAD
+// tells of speech, or with a node.
+func (p *sttPump) handOver() (rest []AudioFrame, speaking bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.close()
+	return p.held.unrecognised(), p.held.speaking
+}
+
 // sendSilence is send with silence.
 func (p *sttPump) sendSilence(d time.Duration, rate, channels int) {
 	if rate <= 0 || channels <= 0 || channels > len(someSilence) {
@@ -383,9 +399,10 @@ func (p *sttPump) found(ev STTEvent) {
 		return
 	}
 	p.mu.Lock()
+	wanted := p.ctx.Err() == nil // within the lock: what counts as recognised is passed on
 	ev = shiftSTTEvent(p.held.found(ev), p.o.offset)
 	p.mu.Unlock()
-	if p.ctx.Err() == nil {
+	if wanted {
 		p.o.event(ev)
 	}
 }

@@ -229,7 +229,7 @@ func (c *core) carryOut(effect turn.Effect) {
 	case turn.FlushSTT:
 		c.ears.flushSTT(e.Frames, e.Frame)
 	case turn.RecreateSTT:
-		c.ears.recreateSTT()
+		c.ears.recreateSTT(false)
 	case turn.FlushVAD:
 		c.ears.resetVAD()
 	case turn.SilenceInput:

@@ -136,11 +136,7 @@ func stoppedAt(t *testing.T, at time.Duration) {
 	opts.UserAwayTimeout = agents.Never
 	v := agenttest.StartVoice(t, opts, &agents.Agent{ID: "first"}, script)
 	v.Until(at)
-	next := &agents.Agent{ID: "second"}
-	if at > sec(2.5) { // the recogniser that is stopped has recognised the first question
-		next.STT = other
-	}
-	require.NoError(t, v.UpdateAgent(next))
+	require.NoError(t, v.UpdateAgent(&agents.Agent{ID: "second", STT: other}))
 	require.NoError(t, v.Interrupt(t.Context()))
 	v.Until(at + 100*ms)
 	quietFrom := played(v)
@@ -221,5 +217,24 @@ func (l goesOnLLM) Chat(ctx context.Context, req agents.ChatRequest) iter.Seq2[a
 				return
 			}
 		}
+	}
+}
+
+// Words that are being said when the recogniser is exchanged for another are recognised by that one, at their times.
+func TestRecogniserChangesInMidSpeech(t *testing.T) {
+	for at := 500 * ms; at < 2400*ms; at += everyStep {
+		agenttest.Run(t, func(t *testing.T) {
+			script := agenttest.Voice(speaks(0.5, 2, "One two three four five."))
+			opts := voiceOptions(agenttest.NewLLM(t, answers("One two three four five.", "Six.").Always()), agenttest.NewTTS(t))
+			opts.STT = agenttest.NewSTT(t, script)
+			other := agenttest.NewSTT(t, script)
+			v := agenttest.StartVoice(t, opts, &agents.Agent{ID: "first"}, script)
+			v.Until(at)
+			require.NoError(t, v.UpdateAgent(&agents.Agent{ID: "second", STT: other}))
+			v.Until(6 * time.Second)
+			require.Equal(t, []string{"2.5s One two three four five."}, turnEnds(v), "%v\n%s", at, v.Log())
+			require.Equal(t, "handoff first to second\nuser: One two three four five.\nassistant: Six.\n", transcript(v.History()))
+			require.Equal(t, 1, other.Streams())
+		})
 	}
 }
