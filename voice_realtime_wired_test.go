@@ -2,6 +2,7 @@ package agents_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -14,13 +15,15 @@ import (
 type wiredRealtime struct {
 	*agenttest.Realtime
 	// instead, if set, says what comes in place of an event, which may be nothing, or more.
-	instead func(agents.RealtimeEvent) []agents.RealtimeEvent
+	instead func(*wiredSession, agents.RealtimeEvent) []agents.RealtimeEvent
 	// asked, if set, is called before each method of a session but Recv, with its name. An error is the method's, and
-	// the model does not hear of it.
+	// the model does not hear of it; of errLost only the model does not hear.
 	asked func(ctx context.Context, method string) error
 
 	mu       sync.Mutex
 	sessions []*wiredSession
+	waiting  []agents.RealtimeEvent // for a session
+	failure  error
 }
 
 // last returns the session that was opened last.
@@ -28,6 +31,35 @@ func (m *wiredRealtime) last() *wiredSession {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.sessions[len(m.sessions)-1]
+}
+
+// all returns the sessions.
+func (m *wiredRealtime) all() []*wiredSession {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.sessions)
+}
+
+// put makes events come now in the last session, or in the first when it opens.
+func (m *wiredRealtime) put(events ...agents.RealtimeEvent) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := len(m.sessions); n > 0 {
+		m.sessions[n-1].put(events...)
+	} else {
+		m.waiting = append(m.waiting, events...)
+	}
+}
+
+// fail ends the last session, or the first when it opens.
+func (m *wiredRealtime) fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := len(m.sessions); n > 0 {
+		m.sessions[n-1].fail(err)
+	} else {
+		m.failure = err
+	}
 }
 
 func (m *wiredRealtime) ask(ctx context.Context, method string) error {
@@ -45,13 +77,16 @@ func (m *wiredRealtime) Session(ctx context.Context, opts agents.RealtimeOptions
 	if err != nil {
 		return nil, err
 	}
-	s := &wiredSession{RealtimeSession: inner, model: m, wake: make(chan struct{}, 1)}
-	go s.pump()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	s := &wiredSession{RealtimeSession: inner, model: m, wake: make(chan struct{}, 1), events: m.waiting, end: m.failure}
+	m.waiting, m.failure = nil, nil
+	go s.pump()
 	m.sessions = append(m.sessions, s)
 	return s, nil
 }
+
+var errLost = errors.New("lost on the line")
 
 type wiredSession struct {
 	agents.RealtimeSession
@@ -91,7 +126,7 @@ func (s *wiredSession) pump() {
 		}
 		events := []agents.RealtimeEvent{e}
 		if s.model.instead != nil {
-			events = s.model.instead(e)
+			events = s.model.instead(s, e)
 		}
 		s.put(events...)
 	}
@@ -117,10 +152,14 @@ func (s *wiredSession) Recv() (agents.RealtimeEvent, error) {
 
 // soon calls a method that does not wait, unless it is to fail.
 func (s *wiredSession) soon(method string, call func() error) error {
-	if err := s.model.ask(context.Background(), method); err != nil {
+	switch err := s.model.ask(context.Background(), method); err {
+	case nil:
+		return call()
+	case errLost:
+		return nil
+	default:
 		return err
 	}
-	return call()
 }
 
 func (s *wiredSession) SendAudio(f agents.AudioFrame) error {
