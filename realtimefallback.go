@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	defaultRealtimeFallbackTimeout = 10 * time.Second
+	defaultRealtimeFallbackTimeout = 5 * time.Second // less than a session waits
 	defaultRealtimeCooldown        = 10 * time.Second
 )
 
@@ -22,7 +22,7 @@ type RealtimeFallbackOptions struct {
 	// Cooldown is how long a member that failed is passed over, 10 s by default or Never.
 	Cooldown Delay
 	// AttemptTimeout is how long a member may take to open a session, and how long a response may go without text, audio
-	// or a call, from the request on: 10 s by default. While the user speaks, or a call of the response has been made, it
+	// or a call, from the request on: 5 s by default, as the session gives up after 10. While the user speaks, or a call of the response has been made, it
 	// does not count. A session that is open and does not answer is a failure like any other.
 	AttemptTimeout time.Duration
 	// RegenerateOnSwap says whether what a failed member was about to say, or was saying, is asked of the next one. It is
