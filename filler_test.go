@@ -30,7 +30,7 @@ func work(takes time.Duration, f agents.Filler) agents.Tool {
 	})
 }
 
-// Row 4, T5: a slow tool with a filler. The reference has the preamble end and "thinking" go on; the filler ends and the
+// Core 4, T5: a slow tool with a filler. The reference has the preamble end and "thinking" go on; the filler ends and the
 // agent thinks again, because the tool runs; and the user never counts as away.
 func TestFillerWhileAToolWorks(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestFillerWhileAToolWorks(t *testing.T) {
 	})
 }
 
-// Row 76, T95 to T97.
+// Core 76, T95–T97.
 func TestFillerSteps(t *testing.T) {
 	for _, c := range []struct {
 		name string

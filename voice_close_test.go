@@ -11,7 +11,7 @@ import (
 	"github.com/parley-voice/agents/agenttest"
 )
 
-// Row 41, T73, T76: the session ends while somebody speaks. Every word that was said and heard is in the history, once.
+// Core 41, T73, T76: the session ends while somebody speaks. Every word that was said and heard is in the history, once.
 
 func closes(v *agenttest.VoiceSession) error { return v.Close() }
 func shuts(v *agenttest.VoiceSession) error  { return v.Shutdown(context.Background()) }

@@ -14,7 +14,7 @@ import (
 	"github.com/parley-voice/agents/agenttest"
 )
 
-// Row 22: a final transcript gives the user a full time again; and brings them back.
+// Core 22: a final transcript gives the user a full time again; and brings them back.
 func TestTranscriptsAndAway(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		// Without a VAD nothing but transcripts says that somebody is there.
@@ -31,7 +31,7 @@ func TestTranscriptsAndAway(t *testing.T) {
 	})
 }
 
-// Rows 43 and T126: giving up to wait for idle gives up nothing else.
+// Core 43 and T126: giving up to wait for idle gives up nothing else.
 func TestWaitingForIdleByVoice(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		llm := agenttest.NewLLM(t, answers("Hello.", "Hello yourself."))
@@ -47,7 +47,7 @@ func TestWaitingForIdleByVoice(t *testing.T) {
 	})
 }
 
-// T77, row 49: the recogniser goes on across a handoff if both agents use it as it is; otherwise each has its own.
+// T77, core 49: the recogniser goes on across a handoff if both agents use it as it is; otherwise each has its own.
 func TestRecogniserAcrossAHandoff(t *testing.T) {
 	pass := func(ctx context.Context, audio iter.Seq[agents.AudioFrame], next agents.STTNodeFunc) iter.Seq2[agents.STTEvent, error] {
 		return next(ctx, audio)

@@ -24,7 +24,7 @@ func find[E agents.Event](v *agenttest.VoiceSession) (found E) {
 	return found
 }
 
-// T36, T37 and row 63: the interruption was none; speech goes on where it stopped, and says every word.
+// T37: the interruption was none; speech goes on where it stopped, and says every word.
 func TestFalseInterruptionResumes(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		llm := agenttest.NewLLM(t, answers("Tell me a story.", "Once upon a time there was a king."))
@@ -40,7 +40,7 @@ func TestFalseInterruptionResumes(t *testing.T) {
 	})
 }
 
-// T41 and row 41: the session closes while the recogniser has yet to say what it heard: it is in the history, once.
+// T73, core 41: the session closes while the recogniser has yet to say what it heard: it is in the history, once.
 func TestCloseKeepsTheLastWords(t *testing.T) {
 	for name, turn := range map[string]agents.TurnOptions{"stt": {Detection: agents.TurnBySTT}, "vad": {}} {
 		t.Run(name, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestCloseKeepsTheLastWords(t *testing.T) {
 	}
 }
 
-// T89 to T91, row 50: the user talks for too long.
+// T89–T91, core 50: the user talks for too long.
 func TestUserTurnLimit(t *testing.T) {
 	for _, c := range []struct {
 		name  string

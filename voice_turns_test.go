@@ -93,7 +93,7 @@ const (
 	doingWell = "I'm doing well, thank you!"
 )
 
-// T1, row 1: without preparing, each moment is the reference's nominal one.
+// T1, core 1: without preparing, each moment is the reference's nominal one.
 func TestVoiceTurnWithoutPreparing(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		llm := agenttest.NewLLM(t, answers(howAreYou, doingWell))
@@ -157,7 +157,7 @@ func messageOf(t *testing.T, v *agenttest.VoiceSession, role agents.Role, n int)
 	return nil
 }
 
-// T2, T3, row 2: a slow model is not taken for a slow voice.
+// T2, T3, core 2: a slow model is not taken for a slow voice.
 func TestLatencyOfASlowModel(t *testing.T) {
 	for _, c := range []struct {
 		name       string
@@ -196,7 +196,7 @@ const (
 	sunny   = "The weather in Tokyo is sunny today."
 )
 
-// T4, row 3: a preamble, a tool, and the answer. Nominal: 3.5 to 5.5, as what is prepared is 0.3 s early.
+// T4, core 3: a preamble, a tool, and the answer. Nominal: 3.5 to 5.5, as what is prepared is 0.3 s early.
 func TestToolAmidSpeech(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		llm := agenttest.NewLLM(t,
@@ -233,7 +233,7 @@ func kinds(chat *agents.ChatContext) (list []string) {
 	return list
 }
 
-// T5, T6, rows 4 and 5: a tool takes 8 s, of which the agent fills some. The user is not away while it runs.
+// T5, T6, core 4 and 5: a tool takes 8 s, of which the agent fills some. The user is not away while it runs.
 func TestSlowTool(t *testing.T) {
 	const moment = "Just a moment."
 	for _, c := range []struct {
@@ -272,7 +272,7 @@ func TestSlowTool(t *testing.T) {
 	}
 }
 
-// T7, rows 6 and 7: a tool reports at once and goes on in the background for 20 s. Only 3 s after that is the user away.
+// T7, core 6 and 7: a tool reports at once and goes on in the background for 20 s. Only 3 s after that is the user away.
 func TestAwayAfterABackgroundTool(t *testing.T) {
 	const onIt, done = "I am on it.", "It is done."
 	for _, c := range []struct {
@@ -308,7 +308,7 @@ func TestAwayAfterABackgroundTool(t *testing.T) {
 	}
 }
 
-// T8, row 15: a greeting, something said when the turn ends, and a tool that has the agent speak and waits for it.
+// T8, core 15: a greeting, something said when the turn ends, and a tool that has the agent speak and waits for it.
 func TestSpeechFromHooksAndTools(t *testing.T) {
 	const welcome, thanks, farewell = "Welcome!", "Thank you.", "Goodbye, and take care."
 	agenttest.Run(t, func(t *testing.T) {
@@ -338,7 +338,7 @@ func TestSpeechFromHooksAndTools(t *testing.T) {
 	})
 }
 
-// Rows 16 and 17: tools that are not for a greeting, alone or in a toolset, are offered from the first turn on; and not
+// Core 16 and 17: tools that are not for a greeting, alone or in a toolset, are offered from the first turn on; and not
 // to the reply to a tool of the greeting, which belongs to it.
 func TestToolsThatAreNotForAGreeting(t *testing.T) {
 	notYet := agents.ToolOptions{IgnoreOnEnter: true}
@@ -382,7 +382,7 @@ func TestToolsThatAreNotForAGreeting(t *testing.T) {
 	}
 }
 
-// T9, T10, row 32: a node divides what the agent says in two segments, which are one message.
+// T9, T10, core 32: a node divides what the agent says in two segments, which are one message.
 func TestSegments(t *testing.T) {
 	const first, second = "Hello there, it is good to hear from you again. ", "How are you?"
 	for _, c := range []struct {
@@ -509,7 +509,7 @@ func TestWhyATurnEnded(t *testing.T) {
 	}
 }
 
-// Row 20: recognition that fails for good begins anew after 0.5 s, but not twice in a row where that is once too often.
+// Core 20: recognition that fails for good begins anew after 0.5 s, but not twice in a row where that is once too often.
 // Words in between count as a success, and silence does not.
 func TestRecogniserThatFailsForGood(t *testing.T) {
 	refused := agenttest.Refuse(agenttest.StatusError(401))
