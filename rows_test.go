@@ -20,7 +20,6 @@ import (
 
 // waiting are scenarios without a test, and what is missing.
 var waiting = map[string]string{
-	"T12":     "tokens per second",
 	"T64":     "detectors of the end of turns by sound",
 	"T65":     "detectors of the end of turns by sound",
 	"T66":     "detectors of the end of turns by sound",

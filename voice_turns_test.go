@@ -1,9 +1,11 @@
 package agents_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -312,7 +314,7 @@ func TestAwayAfterABackgroundTool(t *testing.T) {
 func TestSpeechFromHooksAndTools(t *testing.T) {
 	const welcome, thanks, farewell = "Welcome!", "Thank you.", "Goodbye, and take care."
 	agenttest.Run(t, func(t *testing.T) {
-		a := &agents.Agent{ID: "a",
+		a := &agents.Agent{ID: "a", Instructions: "Be brief.",
 			OnEnter: func(_ context.Context, s *agents.AgentSession) error {
 				s.GenerateReply(agents.Reply{Instructions: "Greet."})
 				return nil
@@ -335,6 +337,7 @@ func TestSpeechFromHooksAndTools(t *testing.T) {
 		wantPlayed(t, v, "2s, 1s, 3s")
 		require.Equal(t, "handoff 0s, assistant 2.5s, user 4.5s, assistant 5.7s, assistant 9.2s", added(v))
 		require.Equal(t, "assistant: "+welcome+"\nuser: bye\nassistant: "+thanks+"\ncall goodbye\nassistant: "+farewell+"\noutput said\n", transcript(a.Context()))
+		require.Equal(t, []string{"message system", "config", "message assistant", "message user", "message assistant", "call", "message assistant", "output"}, kinds(a.Context()))
 	})
 }
 
@@ -424,9 +427,10 @@ func TestTranscriptOfTheTTS(t *testing.T) {
 		name  string
 		timed bool
 		want  string
+		warns int
 	}{
-		{"timed", true, "assistant: Only this.\n"},
-		{"claims to, and does not", false, "assistant: " + doingWell + "\n"},
+		{"timed", true, "assistant: Only this.\n", 0},
+		{"claims to, and does not", false, "assistant: " + doingWell + "\n", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
@@ -449,8 +453,11 @@ func TestTranscriptOfTheTTS(t *testing.T) {
 				}}
 				opts := voiceOptions(agenttest.NewLLM(t, answers(howAreYou, doingWell)), tts)
 				opts.TTSTranscript = agents.On
+				var log bytes.Buffer
+				opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
 				v := conversation(t, opts, a, 8, speaks(0.5, 2.5, howAreYou))
 				wantStates(t, v, "listening 0s, thinking 3s, speaking 3.2s, listening 5.2s")
+				require.Equal(t, c.warns, strings.Count(log.String(), "level=WARN"), log.String())
 				require.Equal(t, "user: "+howAreYou+"\n"+c.want, transcript(v.History()))
 			})
 		})
@@ -464,6 +471,12 @@ func (reader) Threshold(string) (float64, bool) { return 0.5, true }
 func (r reader) PredictEndOfTurn(context.Context, *agents.ChatContext, string) (agents.TurnPrediction, error) {
 	return agents.TurnPrediction{Probability: r.probability, Inference: 20 * ms}, nil
 }
+
+// A namedReader says who it is.
+type namedReader struct{ reader }
+
+func (namedReader) Provider() string { return "library" }
+func (namedReader) Model() string    { return "reader-1" }
 
 // T14: what ended a turn, and how long that took, is told with it. A turn of which the detector thinks that it goes on
 // waits for the longest delay.
@@ -481,9 +494,11 @@ func TestWhyATurnEnded(t *testing.T) {
 			o.VAD, o.Turn.Endpointing.MinDelay = &vad, 150*ms
 		}, 2.7, agents.EOUMetrics{Source: "stt", Delay: 150 * ms}},
 		{"a detector that agrees", func(o *agents.Options) { o.TurnDetector = reader{0.9} }, 3,
-			agents.EOUMetrics{Source: "vad", Delay: 500 * ms, Asked: true, Probability: 0.9, Threshold: 0.5}},
+			agents.EOUMetrics{Source: "vad", Delay: 500 * ms, Asked: true, Probability: 0.9, Threshold: 0.5, Provider: "unknown", Model: "unknown"}},
 		{"a detector that does not", func(o *agents.Options) { o.TurnDetector = reader{0.1} }, 8.5,
-			agents.EOUMetrics{Source: "vad", Delay: 6 * time.Second, Asked: true, Probability: 0.1, Threshold: 0.5}},
+			agents.EOUMetrics{Source: "vad", Delay: 6 * time.Second, Asked: true, Probability: 0.1, Threshold: 0.5, Provider: "unknown", Model: "unknown"}},
+		{"a detector with a name", func(o *agents.Options) { o.TurnDetector = namedReader{reader{0.9}} }, 3,
+			agents.EOUMetrics{Source: "vad", Delay: 500 * ms, Asked: true, Probability: 0.9, Threshold: 0.5, Provider: "library", Model: "reader-1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
