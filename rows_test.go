@@ -20,13 +20,8 @@ import (
 
 // waiting are scenarios without a test, and what is missing.
 var waiting = map[string]string{
-	"T64":     "detectors of the end of turns by sound",
-	"T65":     "detectors of the end of turns by sound",
-	"T66":     "detectors of the end of turns by sound",
-	"T93":     "limits of turns",
 	"T94":     "menus of telephone systems",
 	"T107":    "audio of a voice",
-	"core 51": "limits of turns",
 	"core 62": "realtime models",
 	"core 81": "realtime models",
 	"core 82": "realtime models",

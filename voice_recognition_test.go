@@ -100,6 +100,8 @@ func at(seconds ...float64) (out []time.Duration) {
 	return out
 }
 
+// T53, T55, T57–T61, and T64: a detector that listens is asked in each pause, once, and an answer that comes when nobody
+// waits for it any more counts for nothing.
 func TestTurnDetectorThatListens(t *testing.T) {
 	hello := []agenttest.VoicePart{speaks(0.5, 2, "Hello there")}
 	// Of one speech, recognised in two parts.
@@ -183,6 +185,7 @@ func TestTurnDetectorThatListens(t *testing.T) {
 	}
 }
 
+// T53, T55, T60: a detector that reads is asked for each transcript.
 func TestTurnDetectorThatReads(t *testing.T) {
 	hello := []agenttest.VoicePart{speaks(0.5, 2, "Hello there")}
 	twoFinals := []agenttest.VoicePart{speaks(0.5, 1.5, "Hello").Delay(700 * ms), speaks(1.5, 2, "there").Delay(280 * ms)}
