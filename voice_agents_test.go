@@ -24,7 +24,7 @@ func endings(v *agenttest.VoiceSession) (out []string) {
 	return out
 }
 
-// Core 30 and 31: the delays of endpointing are those of the agent, of the session, or the defaults, which depend on
+// Core 30: the delays of endpointing are those of the agent, of the session, or the defaults, which depend on
 // whether a detector listens, in this order and each for itself.
 func TestWhoseEndpointing(t *testing.T) {
 	only := func(lo, hi time.Duration) agents.Endpointing { return agents.Endpointing{MinDelay: lo, MaxDelay: hi} }

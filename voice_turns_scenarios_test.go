@@ -42,13 +42,22 @@ func TestFalseInterruptionResumes(t *testing.T) {
 
 // T73, core 41: the session closes while the recogniser has yet to say what it heard: it is in the history, once.
 func TestCloseKeepsTheLastWords(t *testing.T) {
-	for name, turn := range map[string]agents.TurnOptions{"stt": {Detection: agents.TurnBySTT}, "vad": {}} {
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		turn agents.TurnOptions
+		at   float64
+	}{
+		{"stt", agents.TurnOptions{Detection: agents.TurnBySTT}, 0.1},
+		{"stt, after the speech", agents.TurnOptions{Detection: agents.TurnBySTT}, 0.22},
+		{"vad", agents.TurnOptions{}, 0.1},
+		{"vad, after the speech", agents.TurnOptions{}, 0.22},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
 				opts := voiceOptions(agenttest.NewLLM(t, agenttest.Any().Empty().Always()), agenttest.NewTTS(t))
-				opts.Turn = turn
+				opts.Turn = c.turn
 				v := agenttest.StartVoice(t, opts, &agents.Agent{}, agenttest.Voice(agenttest.Speech(50*ms, 200*ms, "Goodbye then.").Delay(300*ms)))
-				v.Until(sec(0.22))
+				v.Until(sec(c.at))
 				require.NoError(t, v.Close())
 				require.Equal(t, "user: Goodbye then.\n", transcript(v.History()), v.Log())
 			})
