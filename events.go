@@ -134,6 +134,7 @@ type (
 		Delay                  time.Duration // the endpointing delay that applied
 		Asked                  bool          // the TurnDetector was, with what follows
 		Probability, Threshold float64
+		Provider, Model        string // of the TurnDetector; "unknown" if it does not say
 	}
 	// STTMetrics: the STT used this much.
 	STTMetrics struct {
@@ -261,6 +262,9 @@ type (
 		Duration  time.Duration
 		Cancelled bool
 		Usage     LLMUsage
+		// TokensPerSecond is how fast the answer came, from its first piece to its last; zero if there were not two of
+		// them, or the model does not count its tokens.
+		TokensPerSecond float64
 	}
 	// UsageUpdated: the totals changed.
 	UsageUpdated struct {

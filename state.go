@@ -95,6 +95,9 @@ func (c *core) recordUsage(st *step, err error) {
 	}
 	if st.usage != nil {
 		e.Usage = *st.usage
+		if took := st.lastAt - st.ttft; st.ttft >= 0 && took > 0 {
+			e.TokensPerSecond = float64(e.Usage.CompletionTokens) / took.Seconds()
+		}
 	}
 	if err == nil || st.ended {
 		c.emit(e)

@@ -211,10 +211,14 @@ func (c *core) answerTurn(t *userTurn) {
 		}
 		sp = h.sp
 	}
+	var judge modelName
+	if t.Asked {
+		judge = nameOf(c.turns.detector)
+	}
 	c.emit(&EOUMetrics{
 		SpeechID: sp.h.id, EndOfTurnDelay: t.EndOfTurnDelay, TranscriptionDelay: t.TranscriptionDelay,
 		TurnCompletedDelay: t.handled, Source: string(t.Source), Delay: t.Delay, Asked: t.Asked,
-		Probability: t.Probability, Threshold: t.Threshold,
+		Probability: t.Probability, Threshold: t.Threshold, Provider: judge.provider, Model: judge.model,
 	})
 	if len(c.turns.ended) > 1 { // the user has gone on meanwhile
 		sp.interrupt()

@@ -24,7 +24,7 @@ func endings(v *agenttest.VoiceSession) (out []string) {
 	return out
 }
 
-// Rows 30 and 31: the delays of endpointing are those of the agent, of the session, or the defaults, which depend on
+// Core 30: the delays of endpointing are those of the agent, of the session, or the defaults, which depend on
 // whether a detector listens, in this order and each for itself.
 func TestWhoseEndpointing(t *testing.T) {
 	only := func(lo, hi time.Duration) agents.Endpointing { return agents.Endpointing{MinDelay: lo, MaxDelay: hi} }
@@ -67,7 +67,7 @@ func quietVAD(script agenttest.VoiceScript) *agenttest.VAD {
 	return vad
 }
 
-// Row 30: options that are changed while the session runs hold for the agent on the floor and for the next.
+// Core 30: options that are changed while the session runs hold for the agent on the floor and for the next.
 func TestUpdatedTurnOptionsSurviveAHandoff(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		script := agenttest.Voice(speaks(0.5, 1, "One"), speaks(4.5, 5, "Two"), speaks(9.5, 10, "Three"))
@@ -171,7 +171,7 @@ func TestOwnWaysOfHearing(t *testing.T) {
 	}
 }
 
-// Row 80: an agent on the floor changes what it hears and speaks with, at once. What does not go together is refused as
+// Core 80: an agent on the floor changes what it hears and speaks with, at once. What does not go together is refused as
 // a whole.
 func TestOwnModelsChangeAmidConversation(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {

@@ -35,7 +35,7 @@ func story(t *testing.T, length time.Duration, interruptions ...string) (*agentt
 // withoutPause returns a speaker that cannot pause.
 func withoutPause() *agenttest.Speaker { return agenttest.NewSpeaker().WithoutPause() }
 
-// T15, row 8, B2: half a second of speech interrupts an output that cannot pause, whether it would be resumed or not.
+// T15, core 8, B2: half a second of speech interrupts an output that cannot pause, whether it would be resumed or not.
 func TestInterruptionByVoice(t *testing.T) {
 	for _, resume := range []agents.Toggle{agents.Off, agents.On} {
 		t.Run(map[agents.Toggle]string{agents.Off: "not resumed", agents.On: "resumed"}[resume], func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestInterruptionByVoiceOfAnOutputThatCanPause(t *testing.T) {
 	})
 }
 
-// T16, row 9, B3: words count that were said in a turn that was kept. The final transcript comes with the frame that
+// T16, core 9, B3: words count that were said in a turn that was kept. The final transcript comes with the frame that
 // ends at 7.51.
 func TestTooFewWordsToInterrupt(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
@@ -105,7 +105,7 @@ func silences(total *time.Duration) func(context.Context, iter.Seq[agents.AudioF
 	}
 }
 
-// T17, row 10: speech that may not be interrupted is played to its end, while the recogniser hears silence. What was
+// T17, core 10: speech that may not be interrupted is played to its end, while the recogniser hears silence. What was
 // understood all the same is answered afterwards, at 8.2; the reference drops it.
 func TestInterruptionsSwitchedOff(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
@@ -121,7 +121,7 @@ func TestInterruptionsSwitchedOff(t *testing.T) {
 	})
 }
 
-// T18, row 11: text that comes in while the agent speaks, and takes its place.
+// T18, core 11: text that comes in while the agent speaks, and takes its place.
 func TestTextInterruptsSpeech(t *testing.T) {
 	const other, answer = "Something else, please.", "Of course."
 	agenttest.Run(t, func(t *testing.T) {
@@ -137,7 +137,7 @@ func TestTextInterruptsSpeech(t *testing.T) {
 	})
 }
 
-// T19, T20, rows 12 and 13: a reply that the user does not let begin leaves nothing behind. An output that can pause
+// T19, T20, core 12 and 13: a reply that the user does not let begin leaves nothing behind. An output that can pause
 // does so before the reply has a voice, at 3.05, and lets nothing of it be heard.
 func TestInterruptionBeforeTheFirstWord(t *testing.T) {
 	for _, c := range []struct {
@@ -164,7 +164,7 @@ func TestInterruptionBeforeTheFirstWord(t *testing.T) {
 	}
 }
 
-// T21, row 14, B4: a noise while the agent thinks makes it wait, until voice activity says that it is over. The voice
+// T21, core 14, B4: a noise while the agent thinks makes it wait, until voice activity says that it is over. The voice
 // would be ready at 3.2.
 func TestNoiseBeforeTheFirstWord(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
@@ -179,7 +179,7 @@ func TestNoiseBeforeTheFirstWord(t *testing.T) {
 	})
 }
 
-// T22, T23, T24, rows 18 and 19, B6: while the echo canceller warms up, from 3.2 to 6.2, only the end of a turn
+// T22, T23, T24, core 18 and 19, B6: while the echo canceller warms up, from 3.2 to 6.2, only the end of a turn
 // interrupts, and the recogniser hears silence as long as the agent speaks. Without warm-up speech interrupts, a second
 // earlier. The reference has the agent listen for no time at 5.5; here the reply to the turn follows at once.
 func TestWarmUpOfTheEchoCanceller(t *testing.T) {
@@ -209,7 +209,7 @@ func TestWarmUpOfTheEchoCanceller(t *testing.T) {
 	}
 }
 
-// T25 to T28, rows 52 to 56: what Interrupt stops of what is to be heard. It stops at the first speech that may not be
+// T25–T28, core 52–56: what Interrupt stops of what is to be heard. It stops at the first speech that may not be
 // interrupted, in the order of play.
 func TestInterruptOfSpeechByVoice(t *testing.T) {
 	for _, c := range []struct {
@@ -266,7 +266,7 @@ func TestForceInterruptOfSpeechByVoice(t *testing.T) {
 	})
 }
 
-// T29, row 29: a sound over the answer to a silent call. The agent goes on as it was, speaking or about to.
+// T29, core 29: a sound over the answer to a silent call. The agent goes on as it was, speaking or about to.
 func TestFalseInterruptionAfterASilentCall(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -320,7 +320,7 @@ func TestPauseWaitsForTheTurnToBeDecided(t *testing.T) {
 	})
 }
 
-// Row 33: what is not final interrupts only where nothing else tells that the user speaks. It is told in any case.
+// Core 33: what is not final interrupts only where nothing else tells that the user speaks. It is told in any case.
 func TestInterimTranscriptInterrupts(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -405,7 +405,7 @@ func TestInterruptionAfterTheDetectorFailed(t *testing.T) {
 	}
 }
 
-// Rows 59 to 61: what becomes of a tool whose agent is interrupted, at 5.5. What it returns is in the history once, for
+// Core 59–61: what becomes of a tool whose agent is interrupted, at 5.5. What it returns is in the history once, for
 // no reply; the floor does not change hands.
 func TestToolOfAnInterruptedReply(t *testing.T) {
 	const found = "the result"

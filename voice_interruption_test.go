@@ -22,6 +22,7 @@ func dropped(v *agenttest.VoiceSession) (out []string) {
 	return out
 }
 
+// T38, T78–T80, T82 and T83.
 func TestInterruptionDetector(t *testing.T) {
 	for _, c := range []struct {
 		name     string
