@@ -14,7 +14,7 @@ import (
 
 // Models that change while a session goes on: those of an agent, and those behind a fallback.
 
-// Row 80: each model of an agent is swapped for another, or taken away, while the agent has the floor and before it has
+// Core 80: each model of an agent is swapped for another, or taken away, while the agent has the floor and before it has
 // it. Without an STT nothing is understood, without a VAD it is not noticed that the user speaks, and without a TTS the answer
 // is shown.
 func TestAgentModelsSwapped(t *testing.T) {
@@ -90,7 +90,7 @@ func TestAgentModelsSwapped(t *testing.T) {
 	}
 }
 
-// Row 80: a VAD that does not go with the detector is refused together with the STT that came with it. Nothing has
+// Core 80: a VAD that does not go with the detector is refused together with the STT that came with it. Nothing has
 // changed: neither was used, and the agent on the floor hears as before.
 func TestAgentModelsRefusedTogether(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
@@ -114,7 +114,7 @@ func TestAgentModelsRefusedTogether(t *testing.T) {
 	})
 }
 
-// Row 80: an agent that talks through a realtime model cannot be given an LLM, or be left without a model, while it
+// Core 80: an agent that talks through a realtime model cannot be given an LLM, or be left without a model, while it
 // runs: nothing that came with it changes, and the conversation goes on. Before it runs it can.
 func TestAgentKeepsItsRealtimeModel(t *testing.T) {
 	for _, llm := range []string{"another", "none"} {
@@ -168,7 +168,7 @@ func wiredCloses(model *agenttest.Realtime) (n int) {
 	return n
 }
 
-// Row 82: a hook that cancels the reply to tools: the model gets the output, to which it is not to reply, also one that
+// Core 82: a hook that cancels the reply to tools: the model gets the output, to which it is not to reply, also one that
 // does so by itself.
 func TestRealtimeToolReplyCancelled(t *testing.T) {
 	for _, auto := range []bool{false, true} {

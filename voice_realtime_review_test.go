@@ -392,7 +392,7 @@ func TestRealtimeInterruptedAtAnyMoment(t *testing.T) {
 	}
 }
 
-// T124, row 81: while a tool runs and something is said to pass the time, the agent thinks afterwards and the user
+// T124, core 81: while a tool runs and something is said to pass the time, the agent thinks afterwards and the user
 // does not go away; without a reply it listens.
 func TestRealtimeStatesAroundATool(t *testing.T) {
 	for _, c := range []struct {
@@ -441,7 +441,7 @@ func TestRealtimeStatesAroundATool(t *testing.T) {
 	}
 }
 
-// Row 62: a handoff that was interrupted does not happen, and the model knows the call's output, to which it is not to
+// Core 62: a handoff that was interrupted does not happen, and the model knows the call's output, to which it is not to
 // reply, also if it does so by itself.
 func TestRealtimeHandoffInterrupted(t *testing.T) {
 	for _, auto := range []bool{false, true} {

@@ -66,7 +66,7 @@ func says(from, to time.Duration, text string) agenttest.VoicePart {
 	return agenttest.Speech(from, to, text)
 }
 
-// Row 85, without confirmation, by text and by voice: what is said goes through the tool, however many digits it is.
+// Core 85, without confirmation, by text and by voice: what is said goes through the tool, however many digits it is.
 func TestSaidDigitsAreRecorded(t *testing.T) {
 	for _, m := range []agents.Modality{agents.ModalityText, agents.ModalityAudio} {
 		t.Run(string(m), func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestSaidDigitsAreRecorded(t *testing.T) {
 	})
 }
 
-// Row 85, with confirmation, by text and by voice.
+// Core 85, with confirmation, by text and by voice.
 func TestSaidDigitsAreConfirmed(t *testing.T) {
 	o := workflows.DTMFOptions{NumDigits: 3, Options: workflows.Options{RequireConfirmation: agents.On, ExtraInstructions: "Be brief."}}
 	for _, m := range []agents.Modality{agents.ModalityText, agents.ModalityAudio} {
