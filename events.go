@@ -126,7 +126,7 @@ type (
 	// that is not known.
 	EOUMetrics struct {
 		EventMeta
-		SpeechID               string // of the reply
+		SpeechID               string // of the reply; empty if only a newer turn is answered, which ended meanwhile
 		EndOfTurnDelay         time.Duration
 		TranscriptionDelay     time.Duration
 		TurnCompletedDelay     time.Duration // spent in OnUserTurnCompleted

@@ -107,7 +107,7 @@ func (m *Machine) final(e STT) {
 	m.anchor(e)
 
 	m.interruptByAudio(time.Time{})
-	if m.pause.speech != 0 && m.o.byAudio() {
+	if m.pause.speech != 0 && m.o.byAudio() && !m.tooFewWords() {
 		m.endPause(true)
 	}
 	m.checkLimit(e.Text)
