@@ -89,7 +89,9 @@ func TestPreparedReplyIsUsedOnceOrNever(t *testing.T) {
 				sleep(ctx, 400*ms)
 				return nil
 			},
-			"not at all": func(context.Context, *agents.AgentSession, *agents.ChatContext, *agents.ChatMessage) error { return agents.ErrStopResponse },
+			"not at all": func(context.Context, *agents.AgentSession, *agents.ChatContext, *agents.ChatMessage) error {
+				return agents.ErrStopResponse
+			},
 		} {
 			t.Run(fmt.Sprint(gap, " ", name), func(t *testing.T) {
 				agenttest.Run(t, func(t *testing.T) {

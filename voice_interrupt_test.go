@@ -1,9 +1,12 @@
 package agents_test
 
 import (
+	"bytes"
 	"context"
 	"iter"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -248,6 +251,36 @@ func TestInterruptOfSpeechByVoice(t *testing.T) {
 			})
 		})
 	}
+}
+
+// T25, core 52: a realtime model is told once that its speech is interrupted, and that something is not is told to the
+// application, with how it could be.
+func TestInterruptOfARealtimeModel(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{},
+			agenttest.OnInstructions("Greet.").Turn().Speak("Hello, what can I do for you?", 3*time.Second))
+		opts := realtimeOptions(model)
+		var log bytes.Buffer
+		opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		opts.TTS = agenttest.NewTTS(t, agenttest.Spoken("A second.", time.Second))
+		v := agenttest.StartVoice(t, opts, &agents.Agent{}, agenttest.Voice())
+		said := []*agents.SpeechHandle{v.GenerateReply(agents.Reply{Instructions: "Greet."})}
+		for _, allow := range []agents.Toggle{agents.On, agents.Off, agents.On} {
+			said = append(said, v.Say("A second.", agents.SayOptions{AllowInterruptions: allow}))
+		}
+		v.Until(sec(0.5)) // the model is heard from 0.2 on, and gives its audio until 0.95
+		require.NoError(t, v.Interrupt(t.Context()))
+		v.Until(sec(8))
+		var interrupted []bool
+		for _, h := range said {
+			interrupted = append(interrupted, h.Interrupted())
+		}
+		require.Equal(t, []bool{true, true, false, false}, interrupted)
+		wantPlayed(t, v, "300ms interrupted, 1s, 1s")
+		require.Equal(t, 1, model.Interrupts(), model.Asked())
+		require.Equal(t, 1, strings.Count(log.String(), "level=WARN"), log.String())
+		require.Contains(t, log.String(), "ForceInterrupt")
+	})
 }
 
 // T28: by force everything stops.
