@@ -80,6 +80,7 @@ type core struct {
 	ears       ears
 	mouth      mouth
 	keypad     keypad
+	warmed     []any // models that have prepared their connections
 	ivr        ivrWatch
 	realtime   *dialogue // with a realtime model; nil without
 	speeches   uint64    // ever made
@@ -263,7 +264,6 @@ func (c *core) begin(up chan<- error) {
 	}
 	c.keypad.c, c.keypad.in, c.keypad.out = c, c.io.DTMFInput, c.io.DTMFOutput
 	c.tell(turn.Linked{})
-	c.prewarm()
 	c.handoffs = append(c.handoffs, c.first)
 	c.idlers = append(c.idlers, &idler{ready: c.onFloor, release: func(err error) { up <- err }})
 	c.touch()
