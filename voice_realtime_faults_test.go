@@ -43,7 +43,8 @@ var faultStages = []faultStage{atConnect, atPush, atSpeech, atRequest, atRespons
 // A faultyLine is a conversation and what goes wrong with it.
 type faultyLine struct {
 	model *wiredRealtime
-	v     *agenttest.VoiceSession
+	v     *agenttest.VoiceSession // once begun is closed
+	begun chan struct{}
 	stage faultStage
 	fault func(*faultyLine) // when the stage is reached
 
@@ -117,9 +118,7 @@ func (l *faultyLine) hear(s *wiredSession, e agents.RealtimeEvent) []agents.Real
 			l.reached(atOutput)
 		}
 	case *agents.RealtimeResponseDone:
-		if l.late {
-			events = append(events, l.lateOf(e.ResponseID)...)
-		}
+		events = append(events, l.lateOf(e.ResponseID)...)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -129,10 +128,13 @@ func (l *faultyLine) hear(s *wiredSession, e agents.RealtimeEvent) []agents.Real
 	return events
 }
 
-// lateOf is what comes of a response that has ended.
+// lateOf is what comes of a response that has ended, if anything does.
 func (l *faultyLine) lateOf(response string) []agents.RealtimeEvent {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !l.late {
+		return nil
+	}
 	return []agents.RealtimeEvent{
 		&agents.RealtimeMessageText{MessageID: l.message, Text: "late"},
 		&agents.RealtimeMessageAudio{MessageID: l.message, Frame: agents.Silence(time.Second, 24000, 1)},
@@ -211,7 +213,7 @@ var lineFaults = []struct {
 		message := l.message
 		l.mu.Unlock()
 		var events []agents.RealtimeEvent
-		for i := range 3000 {
+		for i := range 1000 {
 			events = append(events,
 				&agents.RealtimeMessageText{MessageID: fmt.Sprint("nobody's", i), Text: "flood"},
 				&agents.RealtimeMessageAudio{MessageID: "nobody's", Frame: agents.Silence(20*ms, 24000, 1)},
@@ -276,7 +278,10 @@ var lineFaults = []struct {
 		l.mu.Lock()
 		l.late = true
 		l.mu.Unlock()
-		go l.v.Interrupt(context.Background())
+		go func() {
+			<-l.begun
+			l.v.Interrupt(context.Background())
+		}()
 	}},
 }
 
@@ -336,7 +341,7 @@ func newFaultyLine(t *testing.T, stage faultStage, fault func(*faultyLine)) *fau
 		agenttest.OnUser("Stop.").Turn().Speak("Stopped.", time.Second).Always(),
 		agenttest.OnUser("Are you there?").Turn().Speak("I am.", time.Second).Always(),
 		agenttest.Any().Turn().Speak("Hm.", 500*ms).Always())
-	l := &faultyLine{stage: stage, fault: fault, refusing: map[string]bool{}, counts: map[string]int{}, deadOnes: map[*wiredSession]bool{}}
+	l := &faultyLine{begun: make(chan struct{}), stage: stage, fault: fault, refusing: map[string]bool{}, counts: map[string]int{}, deadOnes: map[*wiredSession]bool{}}
 	l.model = &wiredRealtime{Realtime: model, instead: l.hear, asked: l.ask}
 	lookUp := agents.ToolFunc("look_up", "Looks something up.", func(ctx context.Context, in lookUpArgs) (string, error) {
 		sleep(ctx, time.Second)
@@ -352,6 +357,7 @@ func newFaultyLine(t *testing.T, stage faultStage, fault func(*faultyLine)) *fau
 	opts := realtimeOptions(l.model)
 	opts.UserAwayTimeout = agents.Never
 	l.v = agenttest.StartVoice(t, opts, front, script)
+	close(l.begun)
 	return l
 }
 

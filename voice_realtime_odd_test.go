@@ -3,6 +3,7 @@ package agents_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,9 +15,12 @@ import (
 
 // What a realtime model says twice, or does not say, looked at closely; and models that go silent.
 
-// oddLine is a session with a model on whose line the test sits. The model answers "Hello?".
-func oddLine(t *testing.T, turns ...agenttest.RealtimeTurn) (*wiredRealtime, *agenttest.VoiceSession) {
+// oddLine is a session with a model on whose line the test sits, as set says.
+func oddLine(t *testing.T, set func(*wiredRealtime), turns ...agenttest.RealtimeTurn) (*wiredRealtime, *agenttest.VoiceSession) {
 	model := &wiredRealtime{Realtime: agenttest.NewRealtime(t, agenttest.RealtimeOptions{}, turns...)}
+	if set != nil {
+		set(model)
+	}
 	a := &agents.Agent{Tools: []agents.Tool{gives("look", time.Second, "found", nil)}}
 	return model, byRealtime(t, model, a)
 }
@@ -24,10 +28,7 @@ func oddLine(t *testing.T, turns ...agenttest.RealtimeTurn) (*wiredRealtime, *ag
 // Each event that comes twice counts once: one speech, one message, one call with one output.
 func TestRealtimeEventsThatComeTwice(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
-		model, v := oddLine(t,
-			agenttest.OnUser("Hello?").Turn().Speak("One moment.", time.Second).Call("look", `{}`),
-			agenttest.OnOutput("look").Turn().Speak("Here.", time.Second))
-		model.instead = func(_ *wiredSession, e agents.RealtimeEvent) []agents.RealtimeEvent {
+		twice := func(_ *wiredSession, e agents.RealtimeEvent) []agents.RealtimeEvent {
 			switch e := e.(type) {
 			case *agents.RealtimeResponseStarted:
 				return []agents.RealtimeEvent{e, &agents.RealtimeResponseStarted{ResponseID: e.ResponseID}}
@@ -36,6 +37,9 @@ func TestRealtimeEventsThatComeTwice(t *testing.T) {
 			}
 			return []agents.RealtimeEvent{e}
 		}
+		_, v := oddLine(t, func(m *wiredRealtime) { m.instead = twice },
+			agenttest.OnUser("Hello?").Turn().Speak("One moment.", time.Second).Call("look", `{}`),
+			agenttest.OnOutput("look").Turn().Speak("Here.", time.Second))
 		require.NoError(t, ends(t, v, v.GenerateReply(ask("Hello?"))))
 		v.Until(sec(30))
 		require.Equal(t, "user: Hello?\nassistant: One moment.\ncall look\noutput found\nassistant: Here.\n", transcript(v.History()), v.Log())
@@ -51,14 +55,15 @@ func TestRealtimeEventsThatComeTwice(t *testing.T) {
 func TestRealtimeResponseThatNeverEnds(t *testing.T) {
 	for _, refused := range []bool{false, true} {
 		agenttest.Run(t, func(t *testing.T) {
-			model, v := oddLine(t, agenttest.OnUser("Hello?").Turn().Speak("A long story indeed.", 8*time.Second),
-				agenttest.Any().Turn().Speak("Yes?", time.Second).Always())
-			model.instead = func(_ *wiredSession, e agents.RealtimeEvent) []agents.RealtimeEvent {
+			lost := func(_ *wiredSession, e agents.RealtimeEvent) []agents.RealtimeEvent {
 				if done, ok := e.(*agents.RealtimeResponseDone); ok && done.Cancelled {
 					return nil
 				}
 				return []agents.RealtimeEvent{e}
 			}
+			model, v := oddLine(t, func(m *wiredRealtime) { m.instead = lost },
+				agenttest.OnUser("Hello?").Turn().Speak("A long story indeed.", 8*time.Second),
+				agenttest.Any().Turn().Speak("Yes?", time.Second).Always())
 			if refused { // it belongs to no request
 				v.Until(sec(1))
 				model.last().put(&agents.RealtimeResponseStarted{ResponseID: "nobody's", RequestID: "nobody's"})
@@ -80,7 +85,7 @@ func TestRealtimeResponseThatNeverEnds(t *testing.T) {
 // A nil item, of a plugin that is not careful, is nothing.
 func TestRealtimeItemThatIsNil(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
-		model, v := oddLine(t, agenttest.OnUser("Hello?").Turn().Speak("Hi.", time.Second))
+		model, v := oddLine(t, nil, agenttest.OnUser("Hello?").Turn().Speak("Hi.", time.Second))
 		v.Until(sec(1))
 		model.last().put(&agents.RealtimeItemAdded{}, &agents.RealtimeItemAdded{Item: (*agents.ChatMessage)(nil)})
 		require.NoError(t, ends(t, v, v.GenerateReply(ask("Hello?"))))
@@ -105,33 +110,36 @@ func TestRealtimeSessionDiesSilently(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
-				dead, count := (*wiredSession)(nil), 0
-				model, v := oddLine(t, agenttest.OnUser("Hello?").Turn().Timed().Speak("One two three four.", 4*time.Second).Always(),
-					agenttest.OnUser("And now?").Turn().Speak("Here again.", time.Second))
-				model.instead = func(s *wiredSession, e agents.RealtimeEvent) []agents.RealtimeEvent {
-					if _, ok := e.(*agents.RealtimeMessageAudio); ok && c.amid && s != dead {
-						if count++; count == 100 {
-							dead = s
-						}
+				var dead atomic.Pointer[wiredSession]
+				var count atomic.Int32
+				instead := func(s *wiredSession, e agents.RealtimeEvent) []agents.RealtimeEvent {
+					if _, ok := e.(*agents.RealtimeMessageAudio); ok && c.amid && count.Add(1) == 100 {
+						dead.Store(s)
 					}
-					if s == dead {
+					if s == dead.Load() {
 						return nil
 					}
 					return []agents.RealtimeEvent{e}
 				}
-				model.asked = func(ctx context.Context, method string) error {
-					if method == "Update" && !c.update && len(model.all()) == 1 {
+				asked := func(ctx context.Context, m *wiredRealtime, method string) error {
+					if method == "Update" && !c.update && len(m.all()) == 1 {
 						<-ctx.Done()
 						return context.Cause(ctx)
 					}
-					if method == "Generate" && !c.amid && len(model.all()) == 1 {
+					if method == "Generate" && !c.amid && len(m.all()) == 1 {
 						return errLost
 					}
 					return nil
 				}
+				model, v := oddLine(t, func(m *wiredRealtime) {
+					m.instead = instead
+					m.asked = func(ctx context.Context, method string) error { return asked(ctx, m, method) }
+				},
+					agenttest.OnUser("Hello?").Turn().Timed().Speak("One two three four.", 4*time.Second).Always(),
+					agenttest.OnUser("And now?").Turn().Speak("Here again.", time.Second))
 				v.Until(0)
 				if !c.amid {
-					dead = model.last()
+					dead.Store(model.last())
 				}
 				begin := time.Now()
 				h := v.GenerateReply(ask("Hello?"))
@@ -153,16 +161,16 @@ func TestRealtimeSessionDiesSilently(t *testing.T) {
 // stop: the second reply that it does not give is enough.
 func TestRealtimeSessionDiesAmidRequests(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
-		model, v := oddLine(t, agenttest.Any().Turn().Speak("Here again.", time.Second).Always())
-		dead := (*wiredSession)(nil)
-		model.instead = func(s *wiredSession, e agents.RealtimeEvent) []agents.RealtimeEvent {
-			if s == dead {
+		var dead atomic.Pointer[wiredSession]
+		instead := func(s *wiredSession, e agents.RealtimeEvent) []agents.RealtimeEvent {
+			if s == dead.Load() {
 				return nil
 			}
 			return []agents.RealtimeEvent{e}
 		}
+		model, v := oddLine(t, func(m *wiredRealtime) { m.instead = instead }, agenttest.Any().Turn().Speak("Here again.", time.Second).Always())
 		v.Until(0)
-		dead = model.last()
+		dead.Store(model.last())
 		for range 2 {
 			require.ErrorIs(t, ends(t, v, v.GenerateReply(ask("Hello?"))), agents.ErrTimeout)
 		}
