@@ -101,7 +101,7 @@ func TestRecogniserAcrossAHandoff(t *testing.T) {
 				})}}
 				switch {
 				case c.own:
-					b.STT = other
+					b.STT = endingSTT{other}
 				case c.none:
 					b.STT = agents.NoSTT
 				}
@@ -113,7 +113,8 @@ func TestRecogniserAcrossAHandoff(t *testing.T) {
 				}
 				llm := agenttest.NewLLM(t, agenttest.OnUser("Sales, please.").Call("go_on", `{}`), agenttest.OnUser("Hello.").Say("Sales here.").Always())
 				opts := voiceOptions(llm, agenttest.NewTTS(t))
-				opts.STT = stt
+				opts.STT, opts.VAD = endingSTT{stt}, agents.NoVAD // where the user speaks is for the recogniser to say
+				opts.Turn.Detection = agents.TurnBySTT
 				v := agenttest.StartVoice(t, opts, a, script)
 				v.Until(sec(10))
 				require.Equal(t, []int{c.streams, c.others}, []int{stt.Streams(), other.Streams()}, v.Log())
