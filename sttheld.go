@@ -217,6 +217,9 @@ func (h *sttHeld) voice(speaking bool, spoke time.Duration) {
 	}
 }
 
+// voiceless is for when nothing tells of speech any more.
+func (h *sttHeld) voiceless() { h.voiced, h.speaking, h.pending, h.voices = false, false, false, 0 }
+
 // waits reports whether the stream has had all of a speech of which nothing is recognised yet.
 func (h *sttHeld) waits() bool {
 	return h.open && h.pending && !h.speaking && h.next >= h.voiceEnd

@@ -213,6 +213,19 @@ func (p *sttPump) voice(speaking bool, spoke time.Duration) {
 	p.notify()
 }
 
+// voiceless says that voice is not called any more, so that all that was sent may be speech.
+func (p *sttPump) voiceless() {
+	p.mu.Lock()
+	p.o.unvoiced = true // for stages to come
+	p.held.voiceless()
+	stages := p.stages
+	p.mu.Unlock()
+	for _, s := range stages {
+		s.voiceless()
+	}
+	p.notify()
+}
+
 // flush asks for a final transcript of what was sent. A stream that fails before it brings one leaves that to the next.
 func (p *sttPump) flush() {
 	if p.node != nil {
