@@ -15,6 +15,9 @@ type IO struct {
 	// DTMFInput and DTMFOutput are the keys of the telephone that the user is called by, if it has any.
 	DTMFInput  DTMFInput
 	DTMFOutput DTMFOutput
+	// OutboundCall says that the user was called by telephone. The default of Options.AECWarmup is then none: what picks
+	// up is often a voice that must be heard at once, and the telephone network cancels the echo.
+	OutboundCall bool
 }
 
 // An AudioInput is a source of the user's audio.

@@ -263,7 +263,7 @@ func (c *core) begin(up chan<- error) {
 		c.ivr.c = c
 	}
 	c.keypad.c, c.keypad.in, c.keypad.out = c, c.io.DTMFInput, c.io.DTMFOutput
-	c.tell(turn.Linked{})
+	c.tell(turn.Linked{Outbound: c.io.OutboundCall})
 	c.handoffs = append(c.handoffs, c.first)
 	c.idlers = append(c.idlers, &idler{ready: c.onFloor, release: func(err error) { up <- err }})
 	c.touch()

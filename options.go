@@ -93,7 +93,7 @@ type Options struct {
 	// default is never.
 	TranscriptionTimeout Delay
 	// AECWarmup is how long from the agent's first word on the user's sound does not interrupt, while an echo canceller
-	// learns: 3 s by default, and Never for calls to the user by telephone.
+	// learns: 3 s by default, and none when the user was called by telephone ([IO.OutboundCall]).
 	AECWarmup Delay
 	// CloseTranscriptTimeout is how long a closing session waits for the transcript of what the user was saying: 2 s by
 	// default, or Never.

@@ -3,6 +3,8 @@ package agents_test
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,16 +39,26 @@ func (m *warmTTS) Prewarm(ctx context.Context) {
 // is about to get the floor, and when one is exchanged. Each does so once.
 func TestModelsArePrewarmed(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var notes []string
 		begin := time.Now()
-		note := func(s string) { notes = append(notes, fmt.Sprint(time.Since(begin), " ", s)) }
+		note := func(s string) {
+			mu.Lock()
+			defer mu.Unlock()
+			notes = append(notes, fmt.Sprint(time.Since(begin), " ", s))
+		}
+		noted := func() []string {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Sorted(slices.Values(notes))
+		}
 		llm := agenttest.NewLLM(t, agenttest.Any().Say("Hello.").Always())
 		voice := func(name string) *warmTTS { return &warmTTS{agenttest.NewTTS(t), name, note} }
 		first, second, third := voice("voice 1"), voice("voice 2"), voice("voice 3")
 		opts := voiceOptions(&warmLLM{llm, "model", note}, first)
 		v := agenttest.StartVoice(t, opts, &agents.Agent{ID: "a"}, agenttest.Voice())
 		v.Until(time.Second)
-		require.Equal(t, []string{"0s model", "0s voice 1"}, notes)
+		require.Equal(t, []string{"0s model", "0s voice 1"}, noted())
 
 		b := &agents.Agent{ID: "b", TTS: second}
 		require.NoError(t, v.UpdateAgent(b))
@@ -57,6 +69,6 @@ func TestModelsArePrewarmed(t *testing.T) {
 		v.Until(4 * time.Second)
 		require.NoError(t, b.UpdateOptions(t.Context(), agents.AgentOptions{TTS: third}))
 		v.Until(30 * time.Second)
-		require.Equal(t, []string{"0s model", "0s voice 1", "1s voice 2", "4s voice 3", "10s voice 1 gives up", "11s voice 2 gives up", "14s voice 3 gives up"}, notes)
+		require.Equal(t, []string{"0s model", "0s voice 1", "10s voice 1 gives up", "11s voice 2 gives up", "14s voice 3 gives up", "1s voice 2", "4s voice 3"}, noted())
 	})
 }

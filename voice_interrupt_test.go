@@ -189,21 +189,25 @@ func TestWarmUpOfTheEchoCanceller(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		warmup agents.Delay
+		out    bool // the user was called
 		states string
 		played string
 		silent time.Duration // for the recogniser
 	}{
-		{"warming up", agents.Delay(3 * time.Second), "listening 0s, thinking 3s, speaking 3.2s, thinking 5.5s, listening 5.8s", "2.3s interrupted", 2300 * ms},
-		{"by default", 0, "listening 0s, thinking 3s, speaking 3.2s, thinking 5.5s, listening 5.8s", "2.3s interrupted", 2300 * ms},
-		{"off", agents.Never, "listening 0s, thinking 3s, speaking 3.2s, listening 4.5s, thinking 5.5s, listening 5.5s", "1.3s interrupted", 0},
-		{"warm before", agents.Delay(time.Second), "listening 0s, thinking 3s, speaking 3.2s, listening 4.5s, thinking 5.5s, listening 5.5s", "1.3s interrupted", time.Second},
+		{"warming up", agents.Delay(3 * time.Second), false, "listening 0s, thinking 3s, speaking 3.2s, thinking 5.5s, listening 5.8s", "2.3s interrupted", 2300 * ms},
+		{"by default", 0, false, "listening 0s, thinking 3s, speaking 3.2s, thinking 5.5s, listening 5.8s", "2.3s interrupted", 2300 * ms},
+		{"off", agents.Never, false, "listening 0s, thinking 3s, speaking 3.2s, listening 4.5s, thinking 5.5s, listening 5.5s", "1.3s interrupted", 0},
+		{"warm before", agents.Delay(time.Second), false, "listening 0s, thinking 3s, speaking 3.2s, listening 4.5s, thinking 5.5s, listening 5.5s", "1.3s interrupted", time.Second},
+		{"by default, called", 0, true, "listening 0s, thinking 3s, speaking 3.2s, listening 4.5s, thinking 5.5s, listening 5.5s", "1.3s interrupted", 0},
+		{"warming up, called", agents.Delay(3 * time.Second), true, "listening 0s, thinking 3s, speaking 3.2s, thinking 5.5s, listening 5.8s", "2.3s interrupted", 2300 * ms},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
 				opts := voiceOptions(story(t, 15*time.Second, stop))
 				opts.AECWarmup = c.warmup
 				var silent time.Duration
-				v := conversationTo(t, withoutPause(), opts, &agents.Agent{STTNode: silences(&silent)}, 12, speaks(0.5, 2.5, tellStory), speaks(4, 5, stop))
+				io := agents.IO{AudioOutput: withoutPause(), OutboundCall: c.out}
+				v := conversationBy(t, io, opts, &agents.Agent{STTNode: silences(&silent)}, 12, speaks(0.5, 2.5, tellStory), speaks(4, 5, stop))
 				wantStates(t, v, c.states)
 				wantPlayed(t, v, c.played)
 				require.Equal(t, c.silent, silent)

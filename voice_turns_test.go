@@ -28,7 +28,12 @@ func conversation(t *testing.T, opts agents.Options, a *agents.Agent, until floa
 // conversationTo is conversation with a speaker of the test's.
 func conversationTo(t *testing.T, speaker *agenttest.Speaker, opts agents.Options, a *agents.Agent, until float64, parts ...agenttest.VoicePart) *agenttest.VoiceSession {
 	t.Helper()
-	v := agenttest.StartVoice(t, opts, a, agenttest.Voice(parts...), agenttest.Setup{IO: agents.IO{AudioOutput: speaker}})
+	return conversationBy(t, agents.IO{AudioOutput: speaker}, opts, a, until, parts...)
+}
+
+func conversationBy(t *testing.T, io agents.IO, opts agents.Options, a *agents.Agent, until float64, parts ...agenttest.VoicePart) *agenttest.VoiceSession {
+	t.Helper()
+	v := agenttest.StartVoice(t, opts, a, agenttest.Voice(parts...), agenttest.Setup{IO: io})
 	v.Until(sec(until))
 	return v
 }
