@@ -7,7 +7,7 @@ import (
 
 const (
 	// voicePatience is how long after speech a stream may find nothing in it. Then another is tried with the same
-	// audio, if there was voiceEnough of speech.
+	// audio, if there was voiceEnough of speech since there was text, in one piece or in several.
 	voicePatience = 10 * time.Second
 	voiceEnough   = time.Second
 	// unnoticed is how long the VAD may take to find speech, and blockLength how much audio lies together.
@@ -52,9 +52,10 @@ type sttHeld struct {
 	voiceAt   int64 // where the last speech begins
 	voiceEnd  int64 // where it ends
 	voices    int   // speeches that end after settled
-	enough    bool  // what is pending is long enough to be recognised
 	answered  bool  // text came since it began
 	retried   bool  // another stream was tried for it
+
+	unheard time.Duration // of speech since there was text, or since another stream was tried
 }
 
 func (h *sttHeld) end() int64                    { return h.log.end / int64(max(h.format.Channels, 1)) }
@@ -191,13 +192,13 @@ func (h *sttHeld) voice(speaking bool, spoke time.Duration) {
 	h.speaking = speaking
 	if !speaking {
 		h.voiceEnd = max(h.end()-h.samples(h.silence), h.voiceAt)
-		h.enough = h.enough || spoke >= voiceEnough
+		h.unheard += spoke
 		return
 	}
 	h.voiceAt = max(h.end()-h.samples(spoke+h.padding), h.start())
 	h.voices++
 	if !h.pending {
-		h.pending, h.enough, h.answered, h.retried = true, false, false, false
+		h.pending, h.answered, h.retried = true, false, false
 		h.voiceFrom = max(min(h.noticed(), h.voiceAt), h.start())
 	}
 }
@@ -212,11 +213,11 @@ func (h *sttHeld) waits() bool {
 
 // giveUp is for when nothing was recognised in what was spoken. It reports whether another stream should try.
 func (h *sttHeld) giveUp() (again bool) {
-	if h.answered || h.retried || !h.enough {
+	if h.answered || h.retried || h.unheard < voiceEnough {
 		h.pending = false
 		return false
 	}
-	h.retried = true
+	h.retried, h.unheard = true, 0
 	return true
 }
 
@@ -225,7 +226,7 @@ func (h *sttHeld) giveUp() (again bool) {
 func (h *sttHeld) found(ev STTEvent) STTEvent {
 	ev = h.plausible(ev)
 	if usefulSTTEvent(ev) {
-		h.answered, h.doubt = true, 0
+		h.answered, h.doubt, h.unheard = true, 0, 0
 	}
 	if ev.Type == STTFinal && (ev.Transcript.End > 0 || ev.Transcript.Text != "") {
 		h.settle(ev.Transcript.End)
