@@ -7,7 +7,7 @@ import (
 
 const (
 	// voicePatience is how long after speech a stream may find nothing in it. Then another is tried with the same
-	// audio, if there was voiceEnough of speech.
+	// audio, if there was voiceEnough of speech since there was text, in one piece or in several.
 	voicePatience = 10 * time.Second
 	voiceEnough   = time.Second
 	// unnoticed is how long the VAD may take to find speech, and blockLength how much audio lies together.
@@ -52,9 +52,10 @@ type sttHeld struct {
 	voiceAt   int64 // where the last speech begins
 	voiceEnd  int64 // where it ends
 	voices    int   // speeches that end after settled
-	enough    bool  // what is pending is long enough to be recognised
 	answered  bool  // something final came since it began, and nothing after that
 	retried   bool  // another stream was tried for it
+
+	unheard time.Duration // of speech since something final came, or since another stream was tried
 }
 
 func (h *sttHeld) end() int64                    { return h.log.end / int64(max(h.format.Channels, 1)) }
@@ -206,13 +207,13 @@ func (h *sttHeld) voice(speaking bool, spoke time.Duration) {
 	h.speaking = speaking
 	if !speaking {
 		h.voiceEnd = max(h.end()-h.samples(h.silence), h.voiceAt)
-		h.enough = h.enough || spoke >= voiceEnough
+		h.unheard += spoke
 		return
 	}
 	h.voiceAt = max(h.end()-h.samples(spoke+h.padding), h.start())
 	h.voices++
 	if !h.pending {
-		h.pending, h.enough, h.answered, h.retried = true, false, false, false
+		h.pending, h.answered, h.retried = true, false, false
 		h.voiceFrom = max(min(h.noticed(), h.voiceAt), h.start())
 	}
 }
@@ -227,11 +228,11 @@ func (h *sttHeld) waits() bool {
 
 // giveUp is for when nothing was recognised in what was spoken. It reports whether another stream should try.
 func (h *sttHeld) giveUp() (again bool) {
-	if h.answered || h.retried || !h.enough {
+	if h.answered || h.retried || h.unheard < voiceEnough {
 		h.pending = false
 		return false
 	}
-	h.retried = true
+	h.retried, h.unheard = true, 0
 	return true
 }
 
@@ -243,9 +244,10 @@ func (h *sttHeld) found(ev STTEvent) STTEvent {
 	if useful {
 		h.doubt = 0
 	}
-	if ev.Type == STTFinal || ev.Type == STTEndOfSpeech {
-		h.answered = true
-	} else if useful {
+	switch {
+	case ev.Type == STTFinal || ev.Type == STTEndOfSpeech:
+		h.answered, h.unheard = true, 0
+	case useful:
 		h.answered = false
 	}
 	if ev.Type == STTFinal && (ev.Transcript.End > 0 || ev.Transcript.Text != "") {

@@ -26,8 +26,8 @@ const (
 //
 // A failure is retried as conn says, and counted from 0 again after a final transcript. When retries are exhausted, or
 // a *[ProviderError] is not worth one, the pump begins anew half a second later; after any other error it ends. A stream
-// that takes no audio for conn.Timeout has failed, and so has one that finds nothing in a second of speech or more within
-// ten, once for each speech, if a VAD tells of it.
+// that takes no audio for conn.Timeout has failed, and so has one that finds nothing in a second of speech or more, in one
+// piece or in several, within ten, once for each second, if a VAD tells of it.
 //
 // Its methods are safe for concurrent use, and only wait waits. There are two goroutines; with a node one more, and
 // three for each call of the next stage.

@@ -250,6 +250,9 @@ func (c *core) prepareEarly(e turn.Prepare) {
 func (c *core) stepPrepare() {
 	e := c.turns.toPrepare
 	f := c.top()
+	if p := c.turns.prepared; p != nil && (p.f != f || c.floorMoves()) {
+		c.dropPrepared() // before its agent's end is, to it, a failure
+	}
 	if e == nil || f != nil && f.current != nil {
 		return
 	}

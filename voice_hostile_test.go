@@ -241,6 +241,7 @@ type hostileSTT struct {
 	say    func(ev agents.STTEvent) []agents.STTEvent // instead of an event
 	method string                                     // panics
 	taken  *atomic.Int64                              // events
+	pause  time.Duration                              // after the second of them
 }
 
 func (s hostileSTT) Stream(ctx context.Context, o agents.STTOptions) (agents.STTStream, error) {
@@ -271,8 +272,8 @@ func (s *hostileStream) Recv() (agents.STTEvent, error) {
 	}
 	ev := s.next[0]
 	s.next = s.next[1:]
-	if s.stt.taken != nil {
-		s.stt.taken.Add(1)
+	if s.stt.taken != nil && s.stt.taken.Add(1) == 3 {
+		time.Sleep(s.stt.pause)
 	}
 	return ev, nil
 }
@@ -358,4 +359,69 @@ func TestRecogniserThatMakesNoSense(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A slowDetector keeps the session's loop busy, which it must not, for a second.
+type slowDetector struct {
+	*agenttest.TextTurnDetector
+	once   atomic.Bool
+	begins func() bool
+	ends   func()
+}
+
+func (d *slowDetector) Threshold(language string) (float64, bool) {
+	if d.begins() && d.once.CompareAndSwap(false, true) {
+		time.Sleep(time.Second)
+		d.ends()
+	}
+	return d.TextTurnDetector.Threshold(language)
+}
+
+// A recogniser that floods waits for the session: what is on its way is bounded, while the session is busy too.
+func TestRecogniserThatFloodsWaits(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		script := agenttest.Voice(speaks(0.5, 2, "Hello there."))
+		taken := new(atomic.Int64)
+		stt := hostileSTT{STT: agenttest.NewSTT(t, script), taken: taken, pause: 300 * ms, say: func(ev agents.STTEvent) []agents.STTEvent {
+			out := hostileSays(ev)
+			if ev.Type == agents.STTFinal {
+				for range 5000 {
+					out = append(out, hears("and more"))
+				}
+			}
+			return out
+		}}
+		most := int64(0)
+		v := asks(t, nil, script, func(o *agents.Options) {
+			o.STT = stt
+			o.TurnDetector = &slowDetector{
+				TextTurnDetector: agenttest.NewTextTurnDetector(t, agenttest.LikelyAny(1)),
+				begins:           func() bool { return taken.Load() > 1 },
+				ends:             func() { most = taken.Load() },
+			}
+		})
+		v.Until(sec(8))
+		require.Equal(t, []string{"3.25s Hello there."}, turnEnds(v), v.Log())
+		require.EqualValues(t, 5002, taken.Load(), "none is lost")
+		require.Less(t, most, int64(100))
+		require.Greater(t, most, int64(10))
+	})
+}
+
+// A transcript without a word in it is no reason to stop.
+func TestBlankTranscriptDoesNotInterrupt(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		script := agenttest.Voice(speaks(0.5, 2.5, "Tell me a story."), speaks(5, 5.3, "cough"))
+		v := tellsStory(t, func(o *agents.Options) {
+			o.STT = hostileSTT{STT: agenttest.NewSTT(t, script), say: func(ev agents.STTEvent) []agents.STTEvent {
+				if ev.Transcript.Text == "cough" {
+					ev.Transcript.Text = " \u00a0\n"
+				}
+				return hostileSays(ev)
+			}}
+		}, script)
+		v.Until(sec(20))
+		require.Equal(t, []string{"10s"}, v.Playouts(), v.Log())
+		require.Equal(t, "user: Tell me a story.\nassistant: "+kingStory+"\n", transcript(v.History()))
+	})
 }
