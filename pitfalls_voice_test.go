@@ -191,7 +191,11 @@ func TestEarlyReplyIsUsedOrThrownAway(t *testing.T) {
 					if c.parts != nil {
 						parts = append(parts, c.parts(at)...)
 					}
-					llm := agenttest.NewLLM(t, agenttest.Any().TTFT(100*ms).For(300*ms).Say("It is nine.").Always())
+					replies := map[string]string{said: "It is nine.", "Time?": "Nine.", more: "It is ten.", said + " " + more: "Ten there."}
+					llm := agenttest.NewLLM(t)
+					for user, reply := range replies {
+						llm.Add(answers(user, reply).Always())
+					}
 					tts := agenttest.NewTTS(t, agenttest.SpokenAny(100*ms))
 					tts.Words = true
 					opts := voiceOptions(llm, tts)
@@ -204,12 +208,13 @@ func TestEarlyReplyIsUsedOrThrownAway(t *testing.T) {
 					v.Until(sec(15))
 
 					var users []string
-					answers, whole := 0, 0
+					replied, whole := 0, 0
 					for m := range v.History().Messages() {
 						if m.Role == agents.RoleUser {
 							users = append(users, m.Text())
 						} else if m.Role == agents.RoleAssistant {
-							answers++
+							replied++
+							require.True(t, strings.HasPrefix(replies[users[len(users)-1]], m.Text()), "%q is no answer to %q", m.Text(), users)
 						}
 					}
 					require.True(t, c.users(strings.Join(users, "|")), "%q\n%s", users, v.Log())
@@ -226,10 +231,10 @@ func TestEarlyReplyIsUsedOrThrownAway(t *testing.T) {
 						require.Equal(t, c.heard, whole, v.Log())
 					}
 					if c.parts != nil {
-						require.True(t, strings.HasSuffix(transcript(v.History()), "assistant: It is nine.\n"), "the last words are answered\n%s", v.Log())
+						require.True(t, strings.HasSuffix(transcript(v.History()), "assistant: "+replies[users[len(users)-1]]+"\n"), "the last words are answered\n%s", v.Log())
 					}
 					require.LessOrEqual(t, whole, len(users), v.Log())
-					require.Equal(t, sounds, answers, "what is heard is in the history, and nothing else\n%s", v.Log())
+					require.Equal(t, sounds, replied, "what is heard is in the history, and nothing else\n%s", v.Log())
 					require.Equal(t, len(llm.Requests()), eventCount[*agents.LLMMetrics](v), "each request is told of\n%s", v.Log())
 					require.Equal(t, tts.Streams(), eventCount[*agents.TTSMetrics](v), "each voice is told of\n%s", v.Log())
 				})
