@@ -272,7 +272,7 @@ func TestTurnDetectorThatMakesNoSense(t *testing.T) {
 				}
 				require.Equal(t, agents.AgentListening, v.AgentState())
 				hostileEnd(t, v)
-				time.Sleep(2 * time.Hour) // until what hangs has returned
+				time.Sleep(24 * time.Hour) // until what hangs has returned, also several times
 			})
 		})
 	}
