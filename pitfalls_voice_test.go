@@ -75,7 +75,7 @@ func listens(s *hostileVerdicts, since time.Time) {
 // to rest; and the next turn is answered.
 func TestNeverSpeakingInSilence(t *testing.T) {
 	for _, how := range []string{"by voice", "by the application", "by a noise"} {
-		for at := 2550 * ms; at < 8*time.Second; at += 50 * ms {
+		for at := 2550 * ms; at < 8*time.Second; at += everyStep {
 			t.Run(fmt.Sprint(how, " at ", at), func(t *testing.T) {
 				agenttest.Run(t, func(t *testing.T) { interruptedTurn(t, how, at) })
 			})
@@ -184,7 +184,7 @@ func TestEarlyReplyIsUsedOrThrownAway(t *testing.T) {
 		{"the session closes", nil, nil, func(t *testing.T, v *agenttest.VoiceSession) { require.NoError(t, v.Close()) },
 			func(s string) bool { return s == said }, -1},
 	} {
-		for at := 2050 * ms; at < 3500*ms; at += 50 * ms {
+		for at := 2050 * ms; at < 3500*ms; at += everyStep {
 			t.Run(fmt.Sprint(c.name, " at ", at), func(t *testing.T) {
 				agenttest.Run(t, func(t *testing.T) {
 					parts := []agenttest.VoicePart{speaks(0.5, 2, said)}
@@ -267,7 +267,7 @@ func TestSameWordsWaitAsLong(t *testing.T) {
 			agents.EOUMetrics{EndOfTurnDelay: 2500 * ms, TranscriptionDelay: 100 * ms, Source: "vad", Delay: 2500 * ms, Asked: true, Probability: 0.1, Threshold: 0.5}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			agenttest.Explore(t, 15, func(t *testing.T) {
+			agenttest.Explore(t, map[bool]int{false: 15, true: 2}[raceDetector], func(t *testing.T) {
 				// After silence, long silence, an answer, and into an answer; each said as long, and on no round moment.
 				var parts []agenttest.VoicePart
 				for _, from := range []time.Duration{510 * ms, 9030 * ms, 33470 * ms, 40010 * ms, 44120 * ms} {

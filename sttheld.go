@@ -52,7 +52,8 @@ type sttHeld struct {
 	voiceAt   int64 // where the last speech begins
 	voiceEnd  int64 // where it ends
 	voices    int   // speeches that end after settled
-	answered  bool  // something final came since it began, and nothing after that
+	answered  bool  // something final came since it began
+	guessed   bool  // and something after that, or at all, that is not final
 	retried   bool  // another stream was tried for it
 
 	unheard time.Duration // of speech since something final came, or since another stream was tried
@@ -120,7 +121,7 @@ func (h *sttHeld) needed() int64 {
 
 // unrecognised returns a copy of the audio from where the speech begins of which nothing final is known, if there is any.
 func (h *sttHeld) unrecognised() (rest []AudioFrame) {
-	if !h.pending || h.answered {
+	if !h.pending || h.answered && !h.guessed {
 		return nil
 	}
 	channels := int64(h.format.Channels)
@@ -213,7 +214,7 @@ func (h *sttHeld) voice(speaking bool, spoke time.Duration) {
 	h.voiceAt = max(h.end()-h.samples(spoke+h.padding), h.start())
 	h.voices++
 	if !h.pending {
-		h.pending, h.answered, h.retried = true, false, false
+		h.pending, h.answered, h.guessed, h.retried = true, false, false, false
 		h.voiceFrom = max(min(h.noticed(), h.voiceAt), h.start())
 	}
 }
@@ -228,7 +229,7 @@ func (h *sttHeld) waits() bool {
 
 // giveUp is for when nothing was recognised in what was spoken. It reports whether another stream should try.
 func (h *sttHeld) giveUp() (again bool) {
-	if h.answered || h.retried || h.unheard < voiceEnough {
+	if h.retried || !h.guessed && (h.answered || h.unheard < voiceEnough) {
 		h.pending = false
 		return false
 	}
@@ -246,9 +247,9 @@ func (h *sttHeld) found(ev STTEvent) STTEvent {
 	}
 	switch {
 	case ev.Type == STTFinal || ev.Type == STTEndOfSpeech:
-		h.answered, h.unheard = true, 0
+		h.answered, h.guessed, h.unheard = true, false, 0
 	case useful:
-		h.answered = false
+		h.guessed = true
 	}
 	if ev.Type == STTFinal && (ev.Transcript.End > 0 || ev.Transcript.Text != "") {
 		h.settle(ev.Transcript.End)
