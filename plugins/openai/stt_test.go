@@ -183,17 +183,21 @@ func TestTranscriptionOfImpossibleAudio(t *testing.T) {
 
 // The longest speech that is sent is not too long for the service, with its form.
 func TestTranscriptionOfLongAudio(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, stt := serveSTT(t, openai.STTOptions{}, openaitest.TranscriptReply{Text: "Hi."})
-		f := agents.Silence(13*time.Minute, 16000, 1)
-		f.Samples = append(f.Samples, make([]int16, (25<<20-64<<10)/2-len(f.Samples))...)
-		ev, err := stt.Recognize(t.Context(), f, agents.STTOptions{})
-		require.NoError(t, err)
-		require.Equal(t, "Hi.", ev.Transcript.Text)
-		f.Samples = append(f.Samples, 0)
-		_, err = stt.Recognize(t.Context(), f, agents.STTOptions{})
-		require.ErrorContains(t, err, "too long")
-	})
+	sent := int64(0)
+	client := &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+		sent = r.ContentLength
+		return answer(200, `{"text":"Hi."}`).Transport.RoundTrip(r)
+	})}
+	stt, err := openai.NewSTT(openai.STTOptions{BaseURL: "http://x/v1", HTTPClient: client, Prompt: strings.Repeat("word ", 2000)})
+	require.NoError(t, err)
+	f := agents.AudioFrame{Samples: make([]int16, (25<<20-64<<10)/2), SampleRate: 16000, Channels: 1}
+	_, err = stt.Recognize(t.Context(), f, agents.STTOptions{})
+	require.NoError(t, err)
+	require.Greater(t, sent, int64(24<<20))
+	require.LessOrEqual(t, sent, int64(25<<20))
+	f.Samples = append(f.Samples, 0)
+	_, err = stt.Recognize(t.Context(), f, agents.STTOptions{})
+	require.ErrorContains(t, err, "too long")
 }
 
 // Audio is never written to disk, not even for a moment: there is no place for it.

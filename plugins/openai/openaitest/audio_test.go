@@ -98,7 +98,7 @@ func form(t *testing.T, audio string, fields ...string) (contentType, body strin
 func wav(t *testing.T, d time.Duration) string {
 	t.Helper()
 	var b bytes.Buffer
-	require.NoError(t, audiofile.Encode(&b, agents.Silence(d, 8000, 1)))
+	require.NoError(t, audiofile.Encode(&b, agents.Silence(d, 200, 1)))
 	return b.String()
 }
 
