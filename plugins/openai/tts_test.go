@@ -309,6 +309,30 @@ func TestSpeechStalls(t *testing.T) {
 	})
 }
 
+// A silentBody reads nothing until its request ends.
+type silentBody struct{ ctx context.Context }
+
+func (b silentBody) Read([]byte) (int, error) { <-b.ctx.Done(); return 0, b.ctx.Err() }
+func (silentBody) Close() error               { return nil }
+
+// A failure whose text does not come is given up too.
+func TestSpeechStallsInAFailure(t *testing.T) {
+	for _, kind := range []string{"", "text/html"} {
+		synctest.Test(t, func(t *testing.T) {
+			client := &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+				status := map[string]int{"": 500, "text/html": 200}[kind]
+				return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {kind}}, Body: silentBody{r.Context()}, Request: r}, nil
+			})}
+			tts, err := openai.NewTTS(openai.TTSOptions{BaseURL: "http://x/v1", HTTPClient: client, Timeout: agents.Delay(time.Second)})
+			require.NoError(t, err)
+			start := time.Now()
+			s := hear(tts.Synthesize(t.Context(), "Hi.", agents.TTSOptions{}))
+			require.ErrorIs(t, s.err, agents.ErrTimeout)
+			require.Equal(t, time.Second, time.Since(start))
+		})
+	}
+}
+
 // The end of the context ends the request at once, before its answer and in the middle of it; so does a listener who
 // has heard enough.
 func TestSpeechCancelled(t *testing.T) {
