@@ -96,7 +96,8 @@ func fakeSTT(t testing.TB, o local.STTOptions, acts ...act) (*local.STT, *fake) 
 	return stt, f
 }
 
-// runs returns one kind of what the runs noted, in the order in which they began: "args", "input", "env" or "child".
+// runs returns one kind of what the runs noted, in the order in which they began: "args", "input", "env", "child", or
+// "together", which is how many ran at its beginning.
 func (f *fake) runs(kind string) (all []string) {
 	for n := range f.begun() {
 		b, err := os.ReadFile(filepath.Join(f.dir, fmt.Sprintf("%s.%d", kind, n)))
@@ -118,11 +119,8 @@ func (f *fake) begun() int {
 // until waits for a file.
 func (f *fake) until(name string) {
 	f.t.Helper()
-	for range 1000 {
-		if _, err := os.Stat(filepath.Join(f.dir, name)); err == nil {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
+	if eventually(func() bool { _, err := os.Stat(filepath.Join(f.dir, name)); return err == nil }) {
+		return
 	}
 	f.t.Fatalf("there is no %s", name)
 }
@@ -146,7 +144,7 @@ func fakeMain() int {
 		return 0
 	}
 	if len(os.Args) == 2 && os.Args[1] == "hang" {
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		return 0
 	}
 	var acts []act
@@ -183,6 +181,13 @@ func fakeMain() int {
 	if which < len(acts) {
 		a = acts[which]
 	}
+	live := filepath.Join(dir, fmt.Sprintf("live.%d", n))
+	if err := os.WriteFile(live, nil, 0o600); err != nil {
+		panic(err)
+	}
+	defer os.Remove(live)
+	together, _ := filepath.Glob(filepath.Join(dir, "live.*"))
+	note("together", n, []byte(fmt.Sprint(len(together))))
 	note("env", n, []byte(strings.Join(os.Environ(), "\n")))
 	if a.IgnoreTerm {
 		signal.Ignore(syscall.SIGTERM)
@@ -205,11 +210,8 @@ func fakeMain() int {
 			return 3
 		}
 	}
-	for a.Step {
-		if _, err := os.Stat(filepath.Join(dir, "go")); err == nil {
-			break
-		}
-		time.Sleep(time.Millisecond)
+	if a.Step && !eventually(func() bool { _, err := os.Stat(filepath.Join(dir, "go")); return err == nil }) {
+		return 5
 	}
 	if a.Child {
 		child := exec.Command(os.Args[0], "hang")
@@ -223,7 +225,7 @@ func fakeMain() int {
 		os.Stdout.Close()
 	}
 	if a.Hang {
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 	}
 	if a.Crash {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
@@ -260,14 +262,9 @@ func (f *fake) childDead() {
 	pids := f.runs("child")
 	require.NotEmpty(f.t, pids)
 	for _, pid := range pids {
-		alive := true
-		for range 400 {
+		require.True(f.t, eventually(func() bool {
 			b, err := os.ReadFile("/proc/" + pid + "/stat")
-			if alive = err == nil && !strings.Contains(string(b), ") Z "); !alive {
-				break
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-		require.False(f.t, alive, "a child goes on")
+			return err != nil || strings.Contains(string(b), ") Z ")
+		}), "a child goes on")
 	}
 }

@@ -14,15 +14,21 @@ import (
 // What a test gave up may take a moment to be gone.
 func noChildren(t testing.TB) {
 	t.Helper()
-	left := children()
-	for range 200 {
-		if len(left) == 0 {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-		left = children()
+	var left []string
+	if eventually(func() bool { left = children(); return len(left) == 0 }) {
+		return
 	}
 	t.Errorf("processes are left: %q", left)
+}
+
+// eventually waits for what another process does, which nothing tells, and reports whether it came within some seconds.
+func eventually(condition func() bool) bool {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); <-time.After(5 * time.Millisecond) {
+		if condition() {
+			return true
+		}
+	}
+	return condition()
 }
 
 // children returns the processes whose parent is this one.

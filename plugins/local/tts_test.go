@@ -106,6 +106,7 @@ func TestTTSGivenUp(t *testing.T) {
 		tts, f := fakeTTS(t, local.TTSOptions{Program: program, Timeout: time.Minute}, endless, endless)
 		cause := errors.New("no more")
 		ctx, cancel := context.WithCancelCause(agenttest.Context(t))
+		defer cancel(nil)
 		audio, last := time.Duration(0), error(nil)
 		for chunk, err := range tts.Synthesize(ctx, "Hello.", agents.TTSOptions{}) {
 			if audio == 0 {
