@@ -78,7 +78,7 @@ func TestSTTFailures(t *testing.T) {
 		{name: "floods", act: act{Flood: true}, says: "more than 1048576 bytes of output"},
 		{name: "stalls", act: act{Hang: true, IgnoreTerm: true}, timeout: time.Second, is: agents.ErrTimeout, retryable: true},
 		{name: "stalls without reading", act: act{Hang: true, Deaf: true}, timeout: time.Second, is: agents.ErrTimeout, retryable: true},
-		{name: "closes its output and stays", act: act{Shut: true, Hang: true}, is: agents.ErrTimeout, retryable: true},
+		{name: "closes its output and stays", act: act{Shut: true, Hang: true}, timeout: time.Hour, is: agents.ErrTimeout, retryable: true},
 		{name: "ends without reading", act: act{Deaf: true, Exit: 4}, says: "exit status 4"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

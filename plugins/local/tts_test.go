@@ -68,7 +68,7 @@ func TestTTSFailures(t *testing.T) {
 		{name: "stalls", act: act{Hang: true}, timeout: 2 * time.Second, is: agents.ErrTimeout, retryable: true},
 		{name: "ignores SIGTERM", act: act{IgnoreTerm: true, Hang: true}, timeout: 2 * time.Second, is: agents.ErrTimeout, retryable: true},
 		{name: "stalls after audio", act: act{Audio: time.Second, Hang: true}, timeout: 2 * time.Second, is: agents.ErrTimeout, retryable: true, audio: true},
-		{name: "closes its output and stays", act: act{Audio: time.Second, Shut: true, Hang: true}, is: agents.ErrTimeout, retryable: true, audio: true},
+		{name: "closes its output and stays", act: act{Audio: time.Second, Shut: true, Hang: true}, timeout: time.Hour, is: agents.ErrTimeout, retryable: true, audio: true},
 		{name: "floods", act: act{Audio: time.Second, Flood: true}, says: "it speaks for more than 10m0s", audio: true},
 		{name: "leaves a child with the output", act: act{Audio: time.Second, Child: true}, timeout: 2 * time.Second, is: agents.ErrTimeout, retryable: true, audio: true},
 	} {
