@@ -68,6 +68,7 @@ type Worker struct {
 
 	mu       sync.Mutex
 	ran      bool
+	closed   bool
 	shutting bool // the jobs have been told to end
 	link     link
 	slots    slots
@@ -125,18 +126,13 @@ func NewWorker(o WorkerOptions) (*Worker, error) {
 // returns every job has ended. It returns nil after Close, and the context's cause when that ended.
 func (w *Worker) Run(ctx context.Context) error {
 	w.mu.Lock()
-	if w.ran {
+	if w.ran || w.closed {
 		w.mu.Unlock()
 		return ErrWorkerClosed
 	}
 	w.ran = true
 	w.mu.Unlock()
 	defer close(w.stopped)
-	select {
-	case <-w.closing:
-		return ErrWorkerClosed
-	default:
-	}
 
 	stopServing, err := w.serveHealth()
 	if err != nil {
@@ -258,9 +254,8 @@ func (w *Worker) idle(ctx context.Context) (left int, ok bool) {
 func (w *Worker) Close() error {
 	w.closeOnce.Do(func() { close(w.closing) })
 	w.mu.Lock()
+	w.closed, w.slots.draining = true, true
 	running := w.ran
-	w.ran = true // a later Run is refused
-	w.slots.draining = true
 	w.mu.Unlock()
 	if running {
 		<-w.stopped

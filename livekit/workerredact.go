@@ -44,7 +44,7 @@ func newSecrets(values ...string) *secrets {
 }
 
 func (s *secrets) add(v string) {
-	if len(v) < minSecret {
+	if len(v) < minSecret || tokenPattern.FindString(v) == v {
 		return
 	}
 	s.mu.Lock()

@@ -40,6 +40,7 @@ const (
 	StepAssign                   // it is about to assign
 	StepStatus                   // it got a job's status
 	StepPing                     // it got a ping of the protocol
+	StepKeepAlive                // it got a ping of the connection
 )
 
 // A Fault is what goes wrong at a step.
@@ -266,7 +267,10 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, err.Error(), http.StatusUnauthorized)
 		return
 	}
-	conn, err := websocket.Accept(rw, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	conn, err := websocket.Accept(rw, r, &websocket.AcceptOptions{
+		InsecureSkipVerify: true,
+		OnPingReceived:     func(context.Context, []byte) bool { return !s.fault(StepKeepAlive).Stall },
+	})
 	if err != nil {
 		return
 	}
