@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -101,7 +102,7 @@ func NewWorker(o WorkerOptions) (*Worker, error) {
 		out: newOutbox(), metrics: newWorkerMetrics(), join: joinRoom, started: time.Now(),
 		closing: make(chan struct{}), stopped: make(chan struct{}), changed: make(chan struct{}),
 		link:    link{maxRetry: o.MaxRetry},
-		slots:   slots{threshold: o.LoadThreshold, max: o.MaxJobs, prewarmed: prewarmed()},
+		slots:   slots{threshold: o.LoadThreshold, max: o.MaxJobs, expected: jobsPerCPU * runtime.GOMAXPROCS(0)},
 		pending: map[string]*JobRequest{}, jobs: map[string]*Job{}, pings: map[int64]chan bool{},
 	}
 	w.o.Permissions = proto.Clone(o.Permissions).(*pb.ParticipantPermission)

@@ -70,15 +70,16 @@ func TestSlots(t *testing.T) {
 		refusal   string
 		effective float64
 	}{
-		{"free", slots{threshold: 0.7, prewarmed: 4}, 0.5, "", 0.5},
-		{"at the threshold", slots{threshold: 0.7, prewarmed: 4}, 0.7, "load", 0.7},
+		{"free", slots{threshold: 0.7, expected: 4}, 0.5, "", 0.5},
+		{"at the threshold", slots{threshold: 0.7, expected: 4}, 0.7, "load", 0.7},
 		{"draining", slots{threshold: 0.7, draining: true}, 0, "draining", 0},
 		{"the last place", slots{threshold: 0.7, max: 3, running: 2}, 0, "", 0},
 		{"all taken", slots{threshold: 0.7, max: 3, running: 3}, 0, "all jobs taken", 0},
-		{"the last place is promised", slots{threshold: 0.7, max: 3, running: 2, reserved: 1}, 0, "all jobs taken", 0},
-		{"promised jobs count as the others", slots{threshold: 0.7, running: 2, reserved: 1}, 0.5, "load", 0.75},
-		{"promised to an idle worker", slots{threshold: 0.8, prewarmed: 4, reserved: 2}, 0.1, "", 0.5},
-		{"too many promised by an idle worker", slots{threshold: 0.8, prewarmed: 4, reserved: 4}, 0, "load", 0.8},
+		{"the last place is promised", slots{threshold: 0.7, max: 3, running: 2, reserved: 1, expected: 4}, 0, "all jobs taken", 0.175},
+		{"promised jobs count as the others", slots{threshold: 0.7, running: 4, reserved: 2}, 0.5, "load", 0.75},
+		{"of two jobs' load little can be learnt", slots{threshold: 0.8, running: 2, reserved: 1, expected: 4}, 0.5, "", 0.7},
+		{"promised to an idle worker", slots{threshold: 0.8, expected: 4, reserved: 2}, 0.1, "", 0.5},
+		{"too many promised by an idle worker", slots{threshold: 0.8, expected: 4, reserved: 4}, 0, "load", 0.8},
 		{"no threshold", slots{threshold: math.Inf(1), running: 1, reserved: 9}, 1, "", 1},
 		{"no threshold, but a limit", slots{threshold: math.Inf(1), max: 1, running: 1}, 0, "all jobs taken", 0},
 	} {
@@ -95,7 +96,7 @@ func TestSlots(t *testing.T) {
 // The share of jobs lets the last one be given, to whatever threshold, and not one more.
 func TestSlotsShare(t *testing.T) {
 	for _, threshold := range []float64{0.3, 0.7, 0.9, math.Inf(1)} {
-		s := slots{threshold: threshold, max: 10, prewarmed: 4}
+		s := slots{threshold: threshold, max: 10, expected: 4}
 		for range 10 {
 			require.Less(t, s.share(), serverTargetLoad, "the server would give no more")
 			require.Empty(t, s.reserve(s.share()))
@@ -211,7 +212,7 @@ func TestSecrets(t *testing.T) {
 		"q=can%2Fary+key&x":                           "q=[redacted]&x",
 		"Bearer " + token:                             "Bearer [redacted]",
 		`Get "wss://u:p@host/agent?worker_token=zz":`: `Get "wss://host/agent":`,
-		"nothing":                                     "nothing",
+		"nothing": "nothing",
 	} {
 		require.Equal(t, want, s.clean(in))
 	}

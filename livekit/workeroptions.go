@@ -8,7 +8,6 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"runtime"
 	"strings"
 	"time"
 	"unicode"
@@ -244,6 +243,3 @@ func serverURL(agent *url.URL) string {
 	u.Path = strings.TrimSuffix(u.Path, "/agent")
 	return u.String()
 }
-
-// prewarmed is the number of jobs for which an idle worker reckons with its whole threshold.
-func prewarmed() int { return max(min(runtime.GOMAXPROCS(0), 4), 1) }

@@ -137,6 +137,7 @@ func (r *JobRequest) reject(to requestState, terminate bool) error {
 	}}})
 	r.settle(to)
 	w.mu.Unlock()
+	w.placeFree()
 	w.metrics.rejected.Add(1)
 	w.metrics.answer.observe(time.Since(r.received))
 	return nil
@@ -144,6 +145,7 @@ func (r *JobRequest) reject(to requestState, terminate bool) error {
 
 // over ends a request from outside: what it waits for will not come.
 func (r *JobRequest) over(to requestState) {
+	defer r.w.placeFree()
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()
 	if r.state == requestAccepted || r.state == requestOpen && to == requestLost {
@@ -308,6 +310,17 @@ func (w *Worker) finished(job *Job) {
 	w.notify()
 	w.mu.Unlock()
 	w.secrets.forget(job.token)
+	w.placeFree()
+}
+
+// placeFree tells the server at once that a worker which it takes for full is not any more.
+func (w *Worker) placeFree() {
+	w.mu.Lock()
+	turned := w.wasFull && !w.slots.full(w.load)
+	w.mu.Unlock()
+	if turned {
+		w.sendStatus()
+	}
 }
 
 func (r *JobRequest) String() string { return fmt.Sprintf("JobRequest(%s)", r.ID()) }

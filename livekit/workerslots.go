@@ -9,12 +9,19 @@ const (
 	unlimitedLoad    = 0.6
 )
 
+// Of what a promised job will cost, the average of those that run says something once there are meanJobs of them; before,
+// the load is mostly not theirs, and a job counts as one of jobsPerCPU.
+const (
+	meanJobs   = 4
+	jobsPerCPU = 50
+)
+
 // slots counts the jobs that run and the requests that may become jobs. A request holds its slot from the decision to
 // consider it until it is a job or refused, so two requests at once never get the same last place.
 type slots struct {
 	threshold float64
 	max       int // 0: no limit
-	prewarmed int
+	expected  int // the jobs that the machine is good for
 
 	running, reserved int
 	draining          bool
@@ -39,10 +46,10 @@ func (s *slots) effective(load float64) float64 {
 	switch {
 	case s.reserved == 0 || math.IsInf(s.threshold, 1):
 		return load
-	case s.running > 0:
+	case s.running >= meanJobs:
 		return load + float64(s.reserved)*load/float64(s.running)
 	}
-	return load + float64(s.reserved)*s.threshold/float64(max(s.prewarmed, 1))
+	return load + float64(s.reserved)*s.threshold/float64(max(s.expected, 1))
 }
 
 // share is the load that the jobs are by their number. All of them together are the load at which the worker, or the

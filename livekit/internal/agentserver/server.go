@@ -166,7 +166,7 @@ func (s *Server) Client() *http.Client {
 			}
 			client, server := net.Pipe()
 			select {
-			case s.conns <- server:
+			case s.conns <- newBuffered(server):
 				return client, nil
 			case <-ctx.Done():
 				return nil, ctx.Err()
@@ -175,6 +175,67 @@ func (s *Server) Client() *http.Client {
 			}
 		},
 	}}
+}
+
+// A bufferedConn takes what is written without waiting for who reads, as a network does: without this two ends that
+// write at the same moment, and then answer each other, wait for each other for ever.
+type bufferedConn struct {
+	net.Conn
+	out  chan []byte
+	once sync.Once
+	done chan struct{}
+}
+
+func newBuffered(c net.Conn) net.Conn {
+	b := &bufferedConn{Conn: c, out: make(chan []byte, 1024), done: make(chan struct{})}
+	go func() {
+		defer c.Close()
+		for {
+			select {
+			case data := <-b.out:
+				if _, err := c.Write(data); err != nil {
+					return
+				}
+				continue
+			case <-b.done:
+			}
+			for { // what was written before the end still goes out
+				select {
+				case data := <-b.out:
+					if _, err := c.Write(data); err != nil {
+						return
+					}
+				default:
+					return
+				}
+			}
+		}
+	}()
+	return b
+}
+
+func (b *bufferedConn) Write(data []byte) (int, error) {
+	select {
+	case <-b.done:
+		return 0, net.ErrClosed
+	default:
+	}
+	select {
+	case b.out <- append([]byte(nil), data...):
+		return len(data), nil
+	case <-b.done:
+		return 0, net.ErrClosed
+	}
+}
+
+func (b *bufferedConn) Close() error {
+	b.once.Do(func() {
+		now := time.Now()
+		_ = b.SetReadDeadline(now)
+		_ = b.SetWriteDeadline(now.Add(time.Second))
+		close(b.done)
+	})
+	return nil
 }
 
 type listener struct{ s *Server }
