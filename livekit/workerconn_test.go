@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -201,9 +202,10 @@ func TestOddMessages(t *testing.T) {
 
 // The status goes out every 2.5 s with load and jobs; a worker with a threshold of none stays below what the server skips.
 func TestStatusReports(t *testing.T) {
-	load := 0.25
+	var load atomic.Value
+	load.Store(0.25)
 	o := workerOptions(untilShutdown)
-	o.Load = func() float64 { return load }
+	o.Load = func() float64 { return load.Load().(float64) }
 	inBubble(t, o, func(t *testing.T, rig *workerRig) {
 		rig.dispatch("AJ_one")
 		start := len(rig.server.Log())
@@ -219,7 +221,7 @@ func TestStatusReports(t *testing.T) {
 		require.Equal(t, pb.WorkerStatus_WS_AVAILABLE, reports[1].GetStatus())
 		require.Equal(t, float32(0.25), reports[1].Load)
 		require.EqualValues(t, 1, reports[1].JobCount)
-		load = 0.9
+		load.Store(0.9)
 		time.Sleep(2500 * time.Millisecond)
 		synctest.Wait()
 		log := rig.server.Log()

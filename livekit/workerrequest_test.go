@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,7 @@ func TestSlowRequestIsRefusedInTime(t *testing.T) {
 		require.Equal(t, 2500*time.Millisecond, time.Since(start))
 		require.Contains(t, rig.logs.String(), "still unanswered")
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		require.ErrorIs(t, late, ErrRequestOver)
 		require.Equal(t, "1", rig.metric("lk_agents_requests_expired_total"))
 		rig.dispatch("AJ_next")
@@ -72,24 +74,26 @@ func TestTwoRequestsForOnePlace(t *testing.T) {
 // An accepted job that is never assigned gives an error after 7.5 s and its place back; if the assignment comes after
 // all, it is refused, so that the server does not take the job for a running one.
 func TestAssignmentThatDoesNotCome(t *testing.T) {
-	var got error
+	var got chan error
 	o := workerOptions(untilShutdown)
 	o.MaxJobs = 1
 	o.OnRequest = func(_ context.Context, r *JobRequest) error {
 		err := r.Accept(AcceptOptions{})
 		if r.ID() == "AJ_lost" {
-			got = err
+			got <- err
 		}
 		return err
 	}
 	inBubble(t, o, func(t *testing.T, rig *workerRig) {
+		got = make(chan error, 1)
 		rig.server.Fault(agentserver.StepAssign, agentserver.Fault{Stall: true, Times: 1})
 		rig.dispatch("AJ_lost")
 		time.Sleep(7499 * time.Millisecond)
-		require.NoError(t, got)
+		synctest.Wait()
+		require.Empty(t, got)
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
-		require.ErrorIs(t, got, ErrAssignmentTimeout)
+		require.ErrorIs(t, <-got, ErrAssignmentTimeout)
 		require.Empty(t, rig.running())
 		rig.server.Send(&pb.ServerMessage{Message: &pb.ServerMessage_Assignment{Assignment: &pb.JobAssignment{Job: testJob("AJ_lost"), Token: "x.y.z"}}})
 		synctest.Wait()
@@ -152,15 +156,17 @@ func TestRequestAnswers(t *testing.T) {
 
 // The load is asked for anew with every request, and one that does not answer does not hold the request up for long.
 func TestLoadIsMeasuredForEachRequest(t *testing.T) {
-	load, asked := 0.9, 0
+	var load atomic.Value
+	load.Store(0.9)
+	var asked atomic.Int64
 	o := workerOptions(untilShutdown)
-	o.Load = func() float64 { asked++; return load }
+	o.Load = func() float64 { asked.Add(1); return load.Load().(float64) }
 	inBubble(t, o, func(t *testing.T, rig *workerRig) {
-		before := asked
+		before := asked.Load()
 		_, err := rig.server.Dispatch(testJob("AJ_one"))
 		require.ErrorIs(t, err, agentserver.ErrNoWorker)
-		require.Equal(t, before+1, asked)
-		load = 0.1 // without waiting for the next sample
+		require.Equal(t, before+1, asked.Load())
+		load.Store(0.1) // without waiting for the next sample
 		rig.dispatch("AJ_two")
 	})
 }
