@@ -215,7 +215,11 @@ func (j *Job) disconnected(reason lksdk.DisconnectionReason) {
 	if reason == lksdk.Failed {
 		j.end(EndRoomLost, "room connection lost", fmt.Errorf("livekit: %s", reason))
 	} else {
-		j.end(EndRoomDisconnected, "room disconnected: "+string(reason), nil)
+		text := string(reason)
+		if room := j.Room(); room != nil && reason == lksdk.OtherReason {
+			text = room.DisconnectReason().String() // many have no name of their own in the SDK
+		}
+		j.end(EndRoomDisconnected, "room disconnected: "+text, nil)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -12,6 +12,8 @@ import (
 	pb "github.com/livekit/protocol/livekit"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/stretchr/testify/require"
+
+	"github.com/parley-voice/agents"
 )
 
 // jobs makes an entrypoint that hands its jobs out, by id.
@@ -21,6 +23,8 @@ func jobs(into map[string]*Job, f func(context.Context, *Job) error) func(contex
 		return f(ctx, j)
 	}
 }
+
+var _ JobSession = (*agents.AgentSession)(nil)
 
 type closer func() error
 
@@ -245,7 +249,7 @@ func TestBadJobsHurtNobodyElse(t *testing.T) {
 		require.Contains(t, rig.server.Failure("AJ_blocks"), "did not end")
 		require.Equal(t, pb.JobStatus_JS_SUCCESS, rig.server.Status("AJ_leaks"))
 		require.Equal(t, "1", rig.metric("lk_agents_job_abandoned_total"))
-		time.Sleep(10 * time.Second)
+		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		require.Equal(t, "3", rig.metric("lk_agents_job_leaked_goroutines_total"), "two of one job, and the one that blocks")
 		require.Contains(t, rig.logs.String(), "left goroutines behind")

@@ -277,9 +277,10 @@ func TestDeploysCutCalls(t *testing.T) {
 		rig.server.Kill()
 		time.Sleep(30 * time.Second)
 		rig.server.Restart()
-		time.Sleep(12 * time.Second)
-		synctest.Wait()
-		require.Len(t, rig.server.Workers(), 1)
+		for len(rig.server.Workers()) == 0 {
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+		}
 		_, err := rig.server.Dispatch(testJob("AJ_two"))
 		require.ErrorIs(t, err, agentserver.ErrNoWorker, "the new registration says at once that it is full")
 		for _, m := range rig.server.Log() {

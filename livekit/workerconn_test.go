@@ -155,6 +155,28 @@ func TestNoStaleAnswerAfterReconnect(t *testing.T) {
 	})
 }
 
+// T45: nor is an answer that still waited to be written because the server had stopped reading.
+func TestQueuedAnswerDiesWithItsConnection(t *testing.T) {
+	inBubble(t, workerOptions(untilShutdown), func(t *testing.T, rig *workerRig) {
+		rig.server.Fault(agentserver.StepStatus, agentserver.Fault{Delay: 3 * time.Second, Times: 1})
+		rig.dispatch("AJ_a")
+		for _, id := range []string{"AJ_b", "AJ_c"} {
+			go func() { _, _ = rig.server.Dispatch(testJob(id)) }()
+			synctest.Wait()
+		}
+		rig.server.Kill()
+		rig.server.Restart()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		require.Len(t, rig.server.Workers(), 1)
+		for _, m := range rig.server.Log() {
+			if a := m.GetAvailability(); a != nil {
+				require.Equal(t, "AJ_a", a.JobId)
+			}
+		}
+	})
+}
+
 // The same between the answer and the assignment.
 func TestConnectionLostBeforeAssignment(t *testing.T) {
 	var accepted chan error

@@ -108,7 +108,8 @@ type WorkerOptions struct {
 	CallTimeout time.Duration
 	// DrainTimeout is how long the jobs of a worker may go on that cannot connect any more: 1 h.
 	DrainTimeout time.Duration
-	// LeakCheckAfter is when, after a job's end, its goroutines are counted that are left: 10 s. [NoLimit] is never.
+	// LeakCheckAfter is when, after a job's end, its goroutines are counted that are left: 30 s, as the SDK's own may
+	// still wait for a name server. [NoLimit] is never.
 	LeakCheckAfter time.Duration
 	// MemoryWarnMB is the memory from which on there are warnings: 1000.
 	MemoryWarnMB int
@@ -152,7 +153,7 @@ func (o WorkerOptions) withDefaults() WorkerOptions {
 	def(&o.CloseTimeout, 10*time.Second)
 	def(&o.CallTimeout, 5*time.Second)
 	def(&o.DrainTimeout, time.Hour)
-	def(&o.LeakCheckAfter, 10*time.Second)
+	def(&o.LeakCheckAfter, 30*time.Second)
 	switch {
 	case o.MaxRetry == 0:
 		o.MaxRetry = 16
