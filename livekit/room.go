@@ -187,7 +187,19 @@ func (r *Room) callback(user *lksdk.RoomCallback) *lksdk.RoomCallback {
 	}
 	cb.OnLocalTrackSubscribed = func(pub *lksdk.LocalTrackPublication, p *lksdk.LocalParticipant) {
 		own.OnLocalTrackSubscribed(pub, p)
-		r.each(func(m *RoomIO) { m.out.subscribed(pub) })
+		r.each(func(m *RoomIO) { m.out.wasSubscribed(pub) })
+	}
+	cb.OnLocalTrackPublished = func(pub *lksdk.LocalTrackPublication, p *lksdk.LocalParticipant) {
+		own.OnLocalTrackPublished(pub, p)
+		r.each(func(m *RoomIO) { m.out.wasPublished(pub) })
+	}
+	cb.OnLocalTrackUnpublished = func(pub *lksdk.LocalTrackPublication, p *lksdk.LocalParticipant) {
+		own.OnLocalTrackUnpublished(pub, p)
+		r.each(func(m *RoomIO) { m.out.wasUnpublished(pub) })
+	}
+	cb.OnReconnecting = func() {
+		own.OnReconnecting()
+		r.each((*RoomIO).reconnecting)
 	}
 	cb.OnReconnected = func() {
 		own.OnReconnected()

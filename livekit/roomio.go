@@ -55,6 +55,8 @@ type RoomIO struct {
 	wanted   string // identity
 	none     bool   // nobody is to be linked
 	gone     []*lksdk.RemoteParticipant
+	again    bool               // the room was reconnected
+	trying   context.CancelFunc // of what watches a reconnect
 	linked   *lksdk.RemoteParticipant
 	changed  chan struct{} // closed when linked changes
 	session  *agents.AgentSession
@@ -70,6 +72,7 @@ type RoomIO struct {
 	before *lksdk.RemoteParticipant // and who was
 	track  *trackReader
 	asked  string // the publication that was subscribed to
+	pulse  pulse
 }
 
 // Join joins a room of which a single session makes use. Close leaves it. ctx is about joining only.
@@ -203,12 +206,6 @@ func (r *RoomIO) participantLeft(p *lksdk.RemoteParticipant) {
 	r.look()
 }
 
-// reconnected notes that the SDK says that the room is connected again.
-func (r *RoomIO) reconnected() {
-	r.attr.resend()
-	r.look()
-}
-
 // spawn runs f until Close, which waits for it.
 func (r *RoomIO) spawn(f func(ctx context.Context)) {
 	r.mu.Lock()
@@ -222,11 +219,15 @@ func (r *RoomIO) spawn(f func(ctx context.Context)) {
 // that comes in no order: what counts is what is in the room.
 func (r *RoomIO) run() {
 	defer r.stopTrack()
+	defer r.pulse.stop()
 	for {
 		select {
 		case <-r.ctx.Done():
 			return
 		case <-r.wake:
+		case <-r.pulse.next():
+			r.feel()
+			continue
 		}
 		if !isClosed(r.room.joined) {
 			continue
@@ -251,9 +252,12 @@ func (r *RoomIO) roomLeft() {
 
 func (r *RoomIO) reconcile() {
 	r.mu.Lock()
-	wanted, none, gone := r.wanted, r.none, r.gone
-	r.gone = nil
+	wanted, none, gone, again := r.wanted, r.none, r.gone, r.again
+	r.gone, r.again = nil, false
 	r.mu.Unlock()
+	if again {
+		r.pulse.start(time.Now())
+	}
 
 	var next *lksdk.RemoteParticipant
 	if !none {

@@ -24,11 +24,13 @@ type roomOutput struct {
 	pace   *pacer.Output
 	giveUp func() // the pacer
 
-	mu        sync.Mutex
-	published bool
-	pub       *lksdk.LocalTrackPublication
-	ready     bool
-	patience  *time.Timer
+	mu         sync.Mutex
+	begun      bool // to publish
+	publishing bool
+	pub        *lksdk.LocalTrackPublication
+	subscribed string // the publication that somebody has subscribed to
+	cut        bool   // the connection is gone
+	patience   *time.Timer
 }
 
 var _ agents.AudioOutput = (*roomOutput)(nil)
@@ -105,10 +107,10 @@ func (o *roomOutput) Resume() { o.pace.Resume() }
 func (o *roomOutput) publish() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.published {
+	if o.begun {
 		return
 	}
-	o.published = true
+	o.begun = true
 	o.io.spawn(func(ctx context.Context) {
 		select {
 		case <-o.io.room.joined:
@@ -121,48 +123,105 @@ func (o *roomOutput) publish() {
 
 // publishNow publishes the track, and tries again while that fails.
 func (o *roomOutput) publishNow(ctx context.Context) {
+	o.mu.Lock()
+	busy := o.publishing
+	o.publishing = true
+	o.mu.Unlock()
+	if busy {
+		return
+	}
+	defer func() {
+		o.mu.Lock()
+		o.publishing = false
+		o.mu.Unlock()
+	}()
 	options := lksdk.TrackPublicationOptions{Name: o.io.o.TrackName, Source: microphoneSource}
 	if o.io.o.Encryption != nil {
 		options.Encryption = gcm
 	}
 	for wait := 100 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 5*time.Second) {
-		pub, err := o.io.room.LocalParticipant.PublishTrack(o.sender.track, &options)
+		_, err := o.io.room.LocalParticipant.PublishTrack(o.sender.track, &options)
 		if err == nil {
-			o.wasPublished(pub)
-			return
+			return // and published was called
 		}
 		o.io.log.Warn("the agent's track could not be published", "err", cleanError(err))
 		sleep(ctx, wait)
 	}
 }
 
+// wasPublished notes that the track was published, by us or by the SDK after it has joined the room anew.
 func (o *roomOutput) wasPublished(pub *lksdk.LocalTrackPublication) {
+	if o == nil || pub.TrackLocal() != o.sender.track {
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.pub = pub
-	if d := delay(o.io.o.SubscribeTimeout, 10*time.Second); !o.ready && d > 0 && o.patience == nil {
-		o.patience = time.AfterFunc(d, func() {
+	if o.subscribed == pub.SID() {
+		o.settle()
+		return
+	}
+	d := delay(o.io.o.SubscribeTimeout, 10*time.Second)
+	if d < 0 {
+		return
+	}
+	o.stopPatience()
+	o.patience = time.AfterFunc(d, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.pub == pub && o.subscribed != pub.SID() {
 			o.io.log.Warn("nobody has subscribed to the agent's track", "after", d)
-			o.setReady()
-		})
-	}
+			o.subscribed = pub.SID()
+			o.settle()
+		}
+	})
 }
 
-// subscribed notes that somebody has subscribed to one of the agent's tracks.
-func (o *roomOutput) subscribed(pub *lksdk.LocalTrackPublication) {
-	if o != nil && pub.TrackLocal() == o.sender.track {
-		o.setReady()
+// wasUnpublished notes that the track is gone, as before it is published anew.
+func (o *roomOutput) wasUnpublished(pub *lksdk.LocalTrackPublication) {
+	if o == nil || pub.TrackLocal() != o.sender.track {
+		return
 	}
-}
-
-func (o *roomOutput) setReady() {
 	o.mu.Lock()
-	o.ready = true
+	defer o.mu.Unlock()
+	o.pub = nil
+	o.settle()
+}
+
+// wasSubscribed notes that somebody has subscribed to one of the agent's tracks.
+func (o *roomOutput) wasSubscribed(pub *lksdk.LocalTrackPublication) {
+	if o == nil || pub.TrackLocal() != o.sender.track {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.subscribed = pub.SID()
+	o.settle()
+}
+
+// setCut says whether the connection is gone. What is said meanwhile waits.
+func (o *roomOutput) setCut(cut bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.cut != cut {
+		o.cut = cut
+		o.settle()
+	}
+}
+
+// settle lets the output play when it can be heard.
+func (o *roomOutput) settle() {
+	ready := !o.cut && o.pub != nil && o.subscribed == o.pub.SID()
+	if ready {
+		o.stopPatience()
+	}
+	o.pace.SetReady(ready)
+}
+
+func (o *roomOutput) stopPatience() {
 	if o.patience != nil {
 		o.patience.Stop()
 	}
-	o.mu.Unlock()
-	o.pace.SetReady(true)
 }
 
 // trackID is the id of the agent's track, or empty.
@@ -186,9 +245,7 @@ func (o *roomOutput) close() {
 	o.mu.Lock()
 	pub := o.pub
 	o.pub = nil
-	if o.patience != nil {
-		o.patience.Stop()
-	}
+	o.stopPatience()
 	o.mu.Unlock()
 	if pub != nil && !isClosed(o.io.room.left) {
 		_ = o.io.room.LocalParticipant.UnpublishTrack(pub.SID())

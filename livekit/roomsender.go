@@ -26,7 +26,8 @@ const (
 // how long that was.
 type trackSender struct {
 	track   *lksdk.LocalTrack
-	encrypt e2ee.FrameEncryptor // nil unless the track is encrypted
+	write   func(*rtp.Packet, *lksdk.SampleWriteOptions) error // to the track
+	encrypt e2ee.FrameEncryptor                                // nil unless the track is encrypted
 	rate    int
 
 	mu      sync.Mutex
@@ -52,7 +53,7 @@ func newTrackSender(rate, bitrate int, encrypt e2ee.FrameEncryptor, opts ...lksd
 		return nil, err
 	}
 	return &trackSender{
-		track: track, encrypt: encrypt, rate: rate, encoder: encoder,
+		track: track, write: track.WriteRTP, encrypt: encrypt, rate: rate, encoder: encoder,
 		frame:  make([]int16, rate/50),
 		out:    make([]byte, 0, 1500),
 		packet: rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: uint16(rand.Uint32())}},
@@ -118,7 +119,7 @@ func (s *trackSender) send(samples []int16, now time.Time) {
 	s.packet.SequenceNumber++
 	s.packet.Payload = payload
 	level := audioLevel(s.frame)
-	_ = s.track.WriteRTP(&s.packet, &lksdk.SampleWriteOptions{AudioLevel: &level})
+	_ = s.write(&s.packet, &lksdk.SampleWriteOptions{AudioLevel: &level})
 }
 
 // rest lets go of the encoder's memory when nothing is said for a while.

@@ -26,6 +26,7 @@ type trackReader struct {
 	decoder opus.Decoder
 	samples int // in the last packet
 	stopped atomic.Bool
+	last    atomic.Int64 // when a packet last came, in ns
 	done    chan struct{}
 	warned  bool
 }
@@ -82,6 +83,7 @@ func (t *trackReader) run() {
 		if packet.Unmarshal(buf[:n]) != nil {
 			continue
 		}
+		t.last.Store(time.Now().UnixNano())
 		order.push(packet.SequenceNumber, packet.Payload, time.Now(), t.play)
 	}
 }
