@@ -8,6 +8,7 @@ import (
 
 	pb "github.com/livekit/protocol/livekit"
 	lksdk "github.com/livekit/server-sdk-go/v2"
+	e2ee "github.com/livekit/server-sdk-go/v2/e2ee/types"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 	"github.com/stretchr/testify/require"
@@ -31,6 +32,8 @@ type caller struct {
 	attrs []map[string]string // of others, as they changed
 	data  []lksdk.DataPacket
 	mic   *microphone
+
+	packets int // of audio
 }
 
 type heardFrame struct {
@@ -103,6 +106,9 @@ func (c *caller) listen(track *webrtc.TrackRemote, name string) {
 		if err != nil {
 			return
 		}
+		c.mu.Lock()
+		c.packets++
+		c.mu.Unlock()
 		samples, err := decoder.Decode(nil, packet.Payload)
 		if err != nil {
 			continue
@@ -139,24 +145,37 @@ type microphone struct {
 	stop  chan struct{}
 	done  chan struct{}
 
-	mu    sync.Mutex
-	until time.Time
-	freq  float64
-	still bool // sends nothing at all
-	lose  int  // one packet of so many
+	mu      sync.Mutex
+	until   time.Time
+	freq    float64
+	still   bool // sends nothing at all
+	lose    int  // one packet of so many
+	encrypt e2ee.FrameEncryptor
 }
 
 // publish gives the caller a microphone.
-func (c *caller) publish(opts ...lksdk.LocalTrackOptions) *microphone {
+func (c *caller) publish(encryption ...pb.Encryption_Type) *microphone {
 	c.t.Helper()
-	track, err := lksdk.NewLocalTrack(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48_000, Channels: 2}, opts...)
+	options := lksdk.TrackPublicationOptions{Name: "mic", Source: pb.TrackSource_MICROPHONE}
+	if len(encryption) > 0 {
+		options.Encryption = encryption[0]
+	}
+	track, err := lksdk.NewLocalTrack(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48_000, Channels: 2})
 	require.NoError(c.t, err)
 	m := &microphone{track: track, freq: callerTone, stop: make(chan struct{}), done: make(chan struct{})}
-	m.pub, err = c.room.LocalParticipant.PublishTrack(track, &lksdk.TrackPublicationOptions{Name: "mic", Source: pb.TrackSource_MICROPHONE})
+	m.pub, err = c.room.LocalParticipant.PublishTrack(track, &options)
 	require.NoError(c.t, err)
 	go m.run()
 	c.t.Cleanup(func() { m.end() })
 	c.mic = m
+	return m
+}
+
+// publishWith gives the caller a microphone whose packets are encrypted.
+func (c *caller) publishWith(enc e2ee.FrameEncryptor) *microphone {
+	c.t.Helper()
+	m := c.publish(pb.Encryption_GCM)
+	m.set(func(m *microphone) { m.encrypt = enc })
 	return m
 }
 
@@ -197,7 +216,7 @@ func (m *microphone) run() {
 		case <-tick.C:
 		}
 		m.mu.Lock()
-		talking, still, lose, freq := time.Now().Before(m.until), m.still, m.lose, m.freq
+		talking, still, lose, freq, encrypt := time.Now().Before(m.until), m.still, m.lose, m.freq, m.encrypt
 		m.mu.Unlock()
 		packet.Timestamp += 960
 		if still {
@@ -210,6 +229,9 @@ func (m *microphone) run() {
 		payload, err := encoder.Encode(nil, samples)
 		if err != nil {
 			continue
+		}
+		if encrypt != nil {
+			payload, _ = encrypt.EncryptFrame(payload)
 		}
 		packet.SequenceNumber++
 		packet.Payload = payload
