@@ -55,8 +55,9 @@ type RoomIO struct {
 	wanted   string // identity
 	none     bool   // nobody is to be linked
 	gone     []*lksdk.RemoteParticipant
-	again    bool               // the room was reconnected
-	trying   context.CancelFunc // of what watches a reconnect
+	again    bool // the room was reconnected
+	offline  bool // the SDK reconnects
+	watched  bool // and whether that is so is watched
 	linked   *lksdk.RemoteParticipant
 	changed  chan struct{} // closed when linked changes
 	session  *agents.AgentSession

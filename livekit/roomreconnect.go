@@ -47,37 +47,38 @@ func (p *pulse) next() <-chan time.Time {
 	return p.ticker.C
 }
 
-// reconnecting holds what is said once the connection is gone. That the SDK reconnects does not say so: it may be for
-// the signalling alone, and audio goes on.
+// reconnecting holds what is said while the connection is gone. That the SDK reconnects does not say so, as it may be for
+// the signalling alone and audio goes on; nor is it back when the SDK says that the room was joined again.
 func (r *RoomIO) reconnecting() {
 	r.mu.Lock()
-	if r.trying != nil {
-		r.trying()
-	}
-	var ctx context.Context
-	ctx, r.trying = context.WithCancel(r.ctx)
+	r.offline = true
+	watched := r.watched || r.out == nil
+	r.watched = true
 	r.mu.Unlock()
-	if r.out == nil {
+	if watched {
 		return
 	}
-	r.spawn(func(context.Context) {
+	r.spawn(func(ctx context.Context) {
 		for ctx.Err() == nil {
 			pc := r.room.LocalParticipant.GetPublisherPeerConnection()
-			r.out.setCut(pc == nil || pc.ConnectionState() != pion.PeerConnectionStateConnected)
+			connected := pc != nil && pc.ConnectionState() == pion.PeerConnectionStateConnected
+			r.out.setCut(!connected)
+			r.mu.Lock()
+			over := connected && !r.offline
+			r.watched = !over
+			r.mu.Unlock()
+			if over {
+				return
+			}
 			sleep(ctx, 50*time.Millisecond)
 		}
-		r.out.setCut(false)
 	})
 }
 
 // reconnected notes that the SDK says that the room is connected again.
 func (r *RoomIO) reconnected() {
 	r.mu.Lock()
-	if r.trying != nil {
-		r.trying()
-		r.trying = nil
-	}
-	r.again = true
+	r.offline, r.again = false, true
 	r.mu.Unlock()
 	r.attr.resend()
 	r.out.republish()
