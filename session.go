@@ -169,6 +169,9 @@ func (s *AgentSession) Shutdown(ctx context.Context) error { return s.c.shutdown
 // returns when the session has closed, except when called by a hook or tool, which would wait for itself.
 func (s *AgentSession) Close() error { return s.c.close(s.by, CloseUserInitiated) }
 
+// CloseFor is Close for a reason, which the [Closed] event tells.
+func (s *AgentSession) CloseFor(reason CloseReason) error { return s.c.close(s.by, reason) }
+
 // A Reply is a request for the model to say something. The zero value answers the conversation as it stands.
 type Reply struct {
 	// UserInput, or UserMessage, is added to the conversation as the user's message.

@@ -152,7 +152,7 @@ func (j *Job) connect(ctx context.Context, join *jobJoin, o ConnectOptions) {
 
 func (j *Job) sdkOptions(o ConnectOptions) []lksdk.ConnectOption {
 	opts := []lksdk.ConnectOption{
-		lksdk.WithAutoSubscribe(o.Subscribe == SubscribeAll), lksdk.WithLogger(roomLogger(j.Logger())),
+		lksdk.WithAutoSubscribe(o.Subscribe == SubscribeAll), lksdk.WithLogger(sdkLogger(j.Logger())),
 		lksdk.WithConnectTimeout(o.Timeout),
 	}
 	if o.Encryption != nil {

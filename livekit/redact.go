@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-logr/logr"
 	lklogger "github.com/livekit/protocol/logger"
+	lksdk "github.com/livekit/server-sdk-go/v2"
 )
 
 // secrets knows what must not be seen, and takes it out of what is logged and of errors, whoever wrote them: the rooms'
@@ -99,10 +100,21 @@ func (s *secrets) logger(log *slog.Logger) *slog.Logger {
 	return slog.New(&cleanHandler{log.Handler(), s})
 }
 
-// roomLogger is the logger for LiveKit's own packages. They say at info what is of interest to their authors only.
-func roomLogger(log *slog.Logger) lklogger.Logger {
-	return lklogger.LogRLogger(logr.FromSlogHandler(&quietHandler{log.Handler()}))
+// tokensOnly knows no secrets but those that have the form of one.
+var tokensOnly = &secrets{}
+
+// sdkLogger is the logger for LiveKit's own packages; a nil log discards. They say at info what is of interest to their
+// authors only, and log whole structures that hold tokens.
+func sdkLogger(log *slog.Logger) lklogger.Logger {
+	if log == nil {
+		return lklogger.LogRLogger(logr.Discard())
+	}
+	return lklogger.LogRLogger(logr.FromSlogHandler(&quietHandler{tokensOnly.logger(log).Handler()}))
 }
+
+// The SDK has a logger of the whole process for what belongs to no room, such as the library below it, and that one writes
+// to standard error. A program that wants to see it sets its own after this package is initialised.
+func init() { lksdk.SetLogger(sdkLogger(nil)) }
 
 type cleanHandler struct {
 	slog.Handler
@@ -157,7 +169,7 @@ func (h *cleanHandler) WithGroup(name string) slog.Handler {
 // A quietHandler takes what is said at info for debug.
 type quietHandler struct{ slog.Handler }
 
-func quiet(l slog.Level) slog.Level {
+func quieter(l slog.Level) slog.Level {
 	if l < slog.LevelWarn {
 		return min(l, slog.LevelDebug)
 	}
@@ -165,11 +177,11 @@ func quiet(l slog.Level) slog.Level {
 }
 
 func (h *quietHandler) Enabled(ctx context.Context, l slog.Level) bool {
-	return h.Handler.Enabled(ctx, quiet(l))
+	return h.Handler.Enabled(ctx, quieter(l))
 }
 
 func (h *quietHandler) Handle(ctx context.Context, r slog.Record) error {
-	r.Level = quiet(r.Level)
+	r.Level = quieter(r.Level)
 	return h.Handler.Handle(ctx, r)
 }
 
