@@ -85,7 +85,8 @@ type Job struct {
 	failure     error
 	abandoned   []string
 	join        *jobJoin
-	room        *lksdk.Room
+	room        *Room
+	place       *RoomIO
 	leave       func()
 	waiters     map[*participantWait]struct{}
 	greeters    []*greeter

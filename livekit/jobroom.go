@@ -44,10 +44,10 @@ type ConnectOptions struct {
 }
 
 // A joinFunc joins a room and returns how to leave it.
-type joinFunc func(ctx context.Context, url, token string, callback *lksdk.RoomCallback, opts ...lksdk.ConnectOption) (*lksdk.Room, func(), error)
+type joinFunc func(ctx context.Context, url, token string, callback *lksdk.RoomCallback, opts ...lksdk.ConnectOption) (*Room, func(), error)
 
-func joinRoom(ctx context.Context, url, token string, callback *lksdk.RoomCallback, opts ...lksdk.ConnectOption) (*lksdk.Room, func(), error) {
-	room := lksdk.NewRoom(callback)
+func joinRoom(ctx context.Context, url, token string, callback *lksdk.RoomCallback, opts ...lksdk.ConnectOption) (*Room, func(), error) {
+	room := NewRoom(callback)
 	if err := room.JoinWithContextAndToken(ctx, url, token, opts...); err != nil {
 		return nil, nil, err
 	}
@@ -95,7 +95,7 @@ func (j *Job) connect(ctx context.Context, join *jobJoin, o ConnectOptions) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.Timeout)
 	defer cancel()
 	type joined struct {
-		room  *lksdk.Room
+		room  *Room
 		leave func()
 		err   error
 	}
@@ -229,7 +229,7 @@ func (j *Job) disconnected(reason lksdk.DisconnectionReason) {
 }
 
 // Room is the room, or nil before Connect has joined it.
-func (j *Job) Room() *lksdk.Room {
+func (j *Job) Room() *Room {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.room

@@ -249,9 +249,9 @@ func TestTwoAgentsInOneRoom(t *testing.T) {
 func TestConnectTakesMinutes(t *testing.T) {
 	left := false
 	inBubble(t, workerOptions(untilShutdown), func(t *testing.T, rig *workerRig) {
-		rig.w.join = func(context.Context, string, string, *lksdk.RoomCallback, ...lksdk.ConnectOption) (*lksdk.Room, func(), error) {
+		rig.w.join = func(context.Context, string, string, *lksdk.RoomCallback, ...lksdk.ConnectOption) (*Room, func(), error) {
 			time.Sleep(3 * time.Minute)
-			return lksdk.NewRoom(nil), func() { left = true }, nil
+			return NewRoom(nil), func() { left = true }, nil
 		}
 		rig.dispatch("AJ_one")
 		time.Sleep(10 * time.Second)

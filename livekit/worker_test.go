@@ -100,7 +100,7 @@ func (r *workerRig) run() {
 	go func() { r.ran <- r.w.Run(context.Background()) }()
 }
 
-func (r *workerRig) join(_ context.Context, _, token string, cb *lksdk.RoomCallback, _ ...lksdk.ConnectOption) (*lksdk.Room, func(), error) {
+func (r *workerRig) join(_ context.Context, _, token string, cb *lksdk.RoomCallback, _ ...lksdk.ConnectOption) (*Room, func(), error) {
 	job := &Job{token: token}
 	claims, err := job.TokenClaims()
 	if err != nil {
@@ -110,7 +110,7 @@ func (r *workerRig) join(_ context.Context, _, token string, cb *lksdk.RoomCallb
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rooms[claims.Video.Room] = room
-	return lksdk.NewRoom(cb), func() {
+	return NewRoom(cb), func() {
 		r.mu.Lock()
 		room.left = time.Now()
 		f := room.onLeave
