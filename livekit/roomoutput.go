@@ -196,6 +196,7 @@ func (o *roomOutput) wasSubscribed(pub *lksdk.LocalTrackPublication) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.subscribed = pub.SID()
+	o.sender.greet()
 	o.settle()
 }
 

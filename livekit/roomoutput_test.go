@@ -181,6 +181,27 @@ func TestTheFirstFrameWaitsForASubscriber(t *testing.T) {
 	})
 }
 
+// Whoever subscribes gets a packet at once, also after a long silence, as their client may know of the track only then;
+// but none that would come between what is being said.
+func TestASubscriberIsGreetedWithAPacket(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		s.out.sender.greet()
+		require.Len(t, s.packets, 1)
+		s.capture(t, 60*ms)
+		synctest.Wait()
+		s.out.sender.greet()
+		require.Len(t, s.packets, 2)
+		s.out.Flush()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		before := len(s.packets)
+		for range 30 {
+			s.out.sender.greet()
+		}
+		require.Len(t, s.packets, before+30)
+	})
+}
+
 // Packets are 20 ms apart in time and in their stamps; after a pause the stamps go on by as long as it took, and the
 // first packet is marked. Two packets of silence follow the last sound.
 func TestTimeStampsTellHowLongNothingWasSaid(t *testing.T) {

@@ -82,6 +82,17 @@ func (s *trackSender) tail() {
 	}
 }
 
+// greet sends a packet of silence, as many a client takes a track for there only when the first packet has come, and would
+// miss the beginning of what is said.
+func (s *trackSender) greet() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.talking {
+		s.encoder.Reset() // or silence that goes on is not sent
+		s.send(nil, time.Now())
+	}
+}
+
 // send encodes a frame and sends it. The SDK copies the packet.
 func (s *trackSender) send(samples []int16, now time.Time) {
 	if s.closed {
