@@ -20,6 +20,7 @@ const (
 type loadMeter struct {
 	custom   func() float64
 	lateness func() float64
+	late     lateMeter
 
 	mu      sync.Mutex
 	cpu     *cpuMeter
@@ -30,11 +31,16 @@ type loadMeter struct {
 }
 
 func newLoadMeter(o WorkerOptions) *loadMeter {
-	return &loadMeter{custom: o.Load, lateness: o.Lateness, cpu: newCPUMeter(os.DirFS("/"), o.CPUs)}
+	m := &loadMeter{custom: o.Load, lateness: o.Lateness, cpu: newCPUMeter(os.DirFS("/"), o.CPUs)}
+	if m.lateness == nil {
+		m.lateness = m.late.load
+	}
+	return m
 }
 
-// sample takes up the use of the processors since the last sample.
+// sample takes up the use of the processors, and the lateness of audio, since the last sample.
 func (m *loadMeter) sample(now time.Time) {
+	m.late.sample()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if usage, ok := m.cpu.usage(now); ok {
@@ -94,10 +100,7 @@ func (m *loadMeter) ask(share float64) float64 {
 	if m.custom != nil {
 		load = m.custom()
 	} else {
-		load = max(m.processors(), share)
-		if m.lateness != nil {
-			load = max(load, m.lateness())
-		}
+		load = max(m.processors(), share, m.lateness())
 	}
 	if math.IsNaN(load) {
 		return 1

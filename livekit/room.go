@@ -1,6 +1,3 @@
-// Package livekit has sessions take part in LiveKit rooms.
-//
-// A [RoomIO] is a session's input and output in a room, and [Join] the shortest way to one. It needs no cgo.
 package livekit
 
 import (

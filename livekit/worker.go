@@ -1,10 +1,16 @@
-// Package livekit connects sessions to LiveKit. A [Worker] is a process that offers itself to a LiveKit server, is given
-// jobs, one for each room that needs an agent, and runs them side by side as trees of goroutines:
+// Package livekit connects sessions to LiveKit, without cgo.
+//
+// A [RoomIO] is a session's place in a room: it hears one participant, speaks on a track of its own, and carries text,
+// keys and states. [Join] is the shortest way to one.
+//
+// A [Worker] is a process that offers itself to a LiveKit server, is given jobs, one for each room that needs an agent,
+// and runs them side by side as trees of goroutines. [Job.StartSession] has a session be in the job's room:
 //
 //	w, err := livekit.NewWorker(livekit.WorkerOptions{
 //		URL: url, APIKey: key, APISecret: secret, AgentName: "support",
 //		Entrypoint: func(ctx context.Context, job *livekit.Job) error {
-//			return job.Connect(ctx, livekit.ConnectOptions{})
+//			session := agents.NewSession(agents.Options{VAD: vad, STT: stt, LLM: llm, TTS: tts})
+//			return job.StartSession(ctx, session, newAgent(), livekit.RoomOptions{})
 //		},
 //	})
 //	if err != nil {

@@ -67,7 +67,8 @@ type WorkerOptions struct {
 	Load func() float64
 	// CPUs is the number of processors that the use is measured against; the default is what the control group allows.
 	CPUs float64
-	// Lateness says, from 0 to 1, how late the process is in what must happen on time; it counts as load.
+	// Lateness says, from 0 to 1, how late the process is in what must happen on time; it counts as load. The default is
+	// that of what agents say in rooms: 1 if one in a hundred frames of the last 2.5 s was 20 ms late.
 	Lateness func() float64
 	// LoadThreshold is the load from which on jobs are refused: 0.7, or [NoThreshold]. LiveKit's open server gives no
 	// jobs to a worker that reports 0.7 or more (its agents.target_load), so with no threshold at most 0.6 is reported.
