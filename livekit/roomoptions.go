@@ -41,7 +41,7 @@ type RoomOptions struct {
 	// OutputRate is the sample rate in Hz of the audio that the session gives, in one channel: 24,000. It may be what
 	// InputRate may be.
 	OutputRate int
-	// Bitrate is that of the agent's voice in bits a second: 24,000.
+	// Bitrate is that of the agent's voice in bits a second: 32,000.
 	Bitrate int
 	// TrackName is the name of the agent's track: "roomio_audio".
 	TrackName string
@@ -84,6 +84,7 @@ type RoomText struct {
 const (
 	defaultInputRate  = 16_000
 	defaultOutputRate = 24_000
+	defaultBitrate    = 32_000
 	trackName         = "roomio_audio"
 )
 
