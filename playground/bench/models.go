@@ -114,9 +114,7 @@ func (s *promptTTSStream) Send(text string) error {
 	if text == monologue {
 		frames = 60 * 50
 	}
-	for range frames {
-		s.queue.put(agents.TTSChunk{Frame: agents.AudioFrame{Samples: tone, SampleRate: voiceRate, Channels: 1}})
-	}
+	s.queue.repeat(agents.TTSChunk{Frame: agents.AudioFrame{Samples: tone, SampleRate: voiceRate, Channels: 1}}, frames)
 	return nil
 }
 
@@ -130,6 +128,7 @@ type queue[T any] struct {
 	mu     sync.Mutex
 	cond   *sync.Cond
 	items  []T
+	again  int // times that the first item is still to be given before it goes
 	ended  bool
 	closed bool
 	ctx    context.Context
@@ -150,6 +149,14 @@ func (q *queue[T]) put(items ...T) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.items = append(q.items, items...)
+	q.cond.Broadcast()
+}
+
+// repeat puts an item n times into an empty queue, and keeps it once.
+func (q *queue[T]) repeat(item T, n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.items, q.again = append(q.items, item), n-1
 	q.cond.Broadcast()
 }
 
@@ -177,6 +184,9 @@ func (q *queue[T]) take() (item T, err error) {
 			return item, agents.ErrStreamClosed
 		case q.ctx.Err() != nil:
 			return item, context.Cause(q.ctx)
+		case len(q.items) > 0 && q.again > 0:
+			q.again--
+			return q.items[0], nil
 		case len(q.items) > 0:
 			item, q.items = q.items[0], q.items[1:]
 			return item, nil
