@@ -246,7 +246,7 @@ func TestDetachAndClose(t *testing.T) {
 
 // A frame on its way to the track costs no memory.
 func TestSpeakingAllocatesNothing(t *testing.T) {
-	s, err := newTrackSender(24_000, 0, nil)
+	s, err := newTrackSender(24_000, 0, true, nil)
 	require.NoError(t, err)
 	s.write = func(*rtp.Packet, *lksdk.SampleWriteOptions) error { return nil }
 	f := agents.Silence(20*ms, 24_000, 1)

@@ -41,13 +41,17 @@ type trackSender struct {
 	closed  bool
 }
 
-func newTrackSender(rate, bitrate int, encrypt e2ee.FrameEncryptor, opts ...lksdk.LocalTrackOptions) (*trackSender, error) {
-	encoder, err := opus.NewEncoder(opus.EncoderOptions{SampleRate: rate, Bitrate: bitrate, DTX: true})
+func newTrackSender(rate, bitrate int, dtx bool, encrypt e2ee.FrameEncryptor, opts ...lksdk.LocalTrackOptions) (*trackSender, error) {
+	encoder, err := opus.NewEncoder(opus.EncoderOptions{SampleRate: rate, Bitrate: bitrate, DTX: dtx})
 	if err != nil {
 		return nil, err
 	}
+	fmtp := "minptime=10;useinbandfec=1"
+	if dtx {
+		fmtp += ";usedtx=1"
+	}
 	track, err := lksdk.NewLocalTrack(webrtc.RTPCodecCapability{
-		MimeType: webrtc.MimeTypeOpus, ClockRate: clockRate, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1;usedtx=1",
+		MimeType: webrtc.MimeTypeOpus, ClockRate: clockRate, Channels: 2, SDPFmtpLine: fmtp,
 	}, opts...)
 	if err != nil {
 		return nil, err
