@@ -14,6 +14,7 @@ import (
 
 	e2ee "github.com/livekit/server-sdk-go/v2/e2ee/types"
 
+	agents "github.com/parley-voice/agents"
 	"github.com/parley-voice/agents/internal/opus"
 )
 
@@ -23,7 +24,8 @@ type trackReader struct {
 	track incomingTrack
 
 	decoder opus.Decoder
-	samples int // in the last packet
+	samples int           // in the last packet
+	held    time.Duration // of live audio, which waited and waits for room in the input
 	stopped atomic.Bool
 	quit    chan struct{} // closed with it
 	last    atomic.Int64  // when a packet last came, in ns
@@ -115,7 +117,8 @@ func (t *trackReader) hearEarly() {
 	}
 	begun := time.Now()
 	samples := t.early(t.quit)
-	t.input.hearRecording(samples, time.Since(begun), t.processor.process, t.quit)
+	t.held = time.Since(begun)
+	t.input.hearRecording(samples, t.held, t.processor.process, t.quit)
 	t.last.Store(time.Now().UnixNano())
 }
 
@@ -137,7 +140,7 @@ func (t *trackReader) play(lost int, payload []byte) {
 		var err error
 		if f.samples, err = t.decoder.Conceal(f.samples, lost*t.samples, payload); err == nil {
 			t.processor.process(f.samples, t.input.rate)
-			t.input.push(f)
+			t.push(f)
 		}
 	}
 	f := t.input.frame()
@@ -148,7 +151,16 @@ func (t *trackReader) play(lost int, payload []byte) {
 	}
 	t.samples = len(f.samples)
 	t.processor.process(f.samples, t.input.rate)
-	t.input.push(f)
+	t.push(f)
+}
+
+func (t *trackReader) push(f *inputFrame) {
+	if t.held <= 0 {
+		t.input.push(f)
+		return
+	}
+	t.held -= agents.SampleDuration(int64(len(f.samples)), t.input.rate)
+	t.input.pushWaiting(f, t.quit)
 }
 
 // warn logs the first fault of a track.
