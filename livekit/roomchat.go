@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	lksdk "github.com/livekit/server-sdk-go/v2"
@@ -20,13 +19,17 @@ func (r *Room) registerTopics() error {
 	if err := r.RegisterTextStreamHandler(topicChat, r.chat); err != nil {
 		return fmt.Errorf("livekit: %w", err)
 	}
+	if err := r.RegisterByteStreamHandler(topicPreConnect, r.preConnect); err != nil {
+		return fmt.Errorf("livekit: %w", err)
+	}
 	return nil
 }
 
 // chat takes a text that somebody in the room has written. It goes to the sessions that are with them, or else to those
 // that are with nobody.
 func (r *Room) chat(stream *lksdk.TextStreamReader, sender string) {
-	text, err := readText(stream)
+	data, err := readBounded(stream, maxText)
+	text := string(data)
 	attributes := stream.Info.Attributes
 	r.mu.Lock()
 	members := slices.Clone(r.members)
@@ -43,30 +46,6 @@ func (r *Room) chat(stream *lksdk.TextStreamReader, sender string) {
 			m.log.Warn("a text is ignored", "sender", sender, "err", err)
 		case text != "":
 			m.gotText(RoomText{Text: text, Sender: sender, Attributes: attributes})
-		}
-	}
-}
-
-var errTextTooLong = errors.New("livekit: text too long")
-
-// readText reads a stream to its end, up to a bound.
-func readText(stream *lksdk.TextStreamReader) (string, error) {
-	var text []byte
-	buf := make([]byte, 4096)
-	long := false
-	for {
-		n, err := stream.Read(buf)
-		if !long {
-			text = append(text, buf[:n]...)
-			long = len(text) > maxText
-		}
-		switch {
-		case errors.Is(err, io.EOF) && long:
-			return "", errTextTooLong
-		case errors.Is(err, io.EOF):
-			return string(text), nil
-		case err != nil:
-			return "", err
 		}
 	}
 }

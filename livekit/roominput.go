@@ -48,7 +48,8 @@ type roomInput struct {
 
 type inputFrame struct {
 	samples []int16
-	madeUp  bool // in place of a lost packet
+	madeUp  bool          // in place of a lost packet
+	past    time.Duration // how much was said before, this included, and is heard only now
 }
 
 var (
@@ -79,7 +80,7 @@ func (in *roomInput) take() *inputFrame {
 	}
 	f := in.spare[n-1]
 	in.spare = in.spare[:n-1]
-	f.samples, f.madeUp = f.samples[:0], false
+	f.samples, f.madeUp, f.past = f.samples[:0], false, 0
 	return f
 }
 
@@ -207,9 +208,10 @@ func (in *roomInput) late(now time.Time) time.Duration {
 func (in *roomInput) leaveOut(f *inputFrame, now time.Time) bool {
 	d := agents.SampleDuration(int64(len(f.samples)), in.rate)
 	if in.begun.IsZero() {
-		in.begun = now.Add(-d)
+		in.begun = now.Add(-max(d, f.past))
 		return false
 	}
+	in.begun = in.begun.Add(-f.past)
 	in.starving = false
 	early := d - in.late(now)
 	return early > d/2 && f.madeUp || early > slack && isQuiet(f.samples)

@@ -40,11 +40,12 @@ type RoomIO struct {
 	owns bool // the room
 	log  *slog.Logger
 
-	in   *roomInput  // nil if it is off
-	out  *roomOutput // nil if it is off
-	keys *roomKeys
-	text *roomText
-	attr *roomAttributes
+	in    *roomInput  // nil if it is off
+	out   *roomOutput // nil if it is off
+	early *roomRecordings
+	keys  *roomKeys
+	text  *roomText
+	attr  *roomAttributes
 
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -119,6 +120,7 @@ func NewRoomIO(room *Room, o RoomOptions) (*RoomIO, error) {
 			return nil, err
 		}
 	}
+	r.early = newRoomRecordings()
 	r.keys = newRoomKeys(r)
 	r.text = newRoomText(r)
 	r.attr = newRoomAttributes(r)
@@ -336,8 +338,13 @@ func (r *RoomIO) follow() {
 		return
 	}
 	r.stopTrack()
-	t, err := startTrack(pub.SID(), track, r.in, r.decryptor(pub), r.log)
+	o := trackOptions{
+		sid: pub.SID(), input: r.in, decrypt: r.decryptor(pub), processor: r.processor(r.link, pub),
+		early: r.recorded(pub), log: r.log,
+	}
+	t, err := startTrack(track, o)
 	if err != nil {
+		o.processor.end()
 		r.log.Error("a microphone cannot be heard", "err", err)
 		return
 	}
@@ -489,6 +496,9 @@ func (r *RoomIO) close() {
 		r.out.close()
 	}
 	r.running.Wait()
+	if r.o.Processor != nil {
+		(&trackProcessor{p: r.o.Processor, log: r.log}).close()
+	}
 	if r.session != nil {
 		r.deleteRoom()
 	}

@@ -35,16 +35,33 @@ func (r *RoomIO) keyPressed(key *pb.SipDTMF, sender string) {
 	if p := r.Participant(); p == nil || p.Identity() != sender {
 		return
 	}
-	digits, err := agents.ParseDTMF(key.GetDigit())
-	if err != nil || len(digits) != 1 {
+	pressed, ok := parseKey(key)
+	if !ok {
 		r.log.Warn("what was pressed is not a key")
 		return
 	}
 	select {
-	case r.keys.keys <- digits[0]:
+	case r.keys.keys <- pressed:
 	default:
 		r.log.Warn("a key was dropped: the session does not take them")
 	}
+}
+
+// parseKey returns the key of a packet. Some senders give its character alone, and some its code.
+func parseKey(key *pb.SipDTMF) (agents.DTMF, bool) {
+	text := key.GetDigit()
+	if text == "" {
+		const codes = "0123456789*#ABCD"
+		if key.GetCode() >= uint32(len(codes)) {
+			return 0, false
+		}
+		text = codes[key.GetCode() : key.GetCode()+1]
+	}
+	digits, err := agents.ParseDTMF(text)
+	if err != nil || len(digits) != 1 {
+		return 0, false
+	}
+	return digits[0], true
 }
 
 // ReadDTMF implements [agents.DTMFInput].

@@ -2,6 +2,7 @@ package livekit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -37,12 +38,20 @@ type RoomOptions struct {
 	// PreConnect is how long to wait for what the user said before the agent was there, if their client has recorded
 	// it: 3 s, or Never.
 	PreConnect agents.Delay
+	// Processor changes the audio that the session gets. It is kept when the track changes, and closed once when the
+	// RoomIO is. SelectProcessor is called instead, if it is set, for each track that is heard; what it returns, which
+	// may be nil, is closed when the track is exchanged or gone. Not both may be set.
+	Processor       FrameProcessor
+	SelectProcessor func(p *lksdk.RemoteParticipant, track *lksdk.RemoteTrackPublication) FrameProcessor
 
 	// OutputRate is the sample rate in Hz of the audio that the session gives, in one channel: 24,000. It may be what
 	// InputRate may be.
 	OutputRate int
 	// Bitrate is that of the agent's voice in bits a second: 32,000.
 	Bitrate int
+	// DTX says whether next to nothing is sent while the agent is silent: On. Switch it off for an agent that plays
+	// music or tones, as the encoder takes a steady sound for silence after a second.
+	DTX agents.Toggle
 	// TrackName is the name of the agent's track: "roomio_audio".
 	TrackName string
 	// SubscribeTimeout is how long the first word waits for somebody to subscribe to the track: 10 s, or Never to wait
@@ -103,6 +112,9 @@ func (o RoomOptions) withDefaults() (RoomOptions, error) {
 	}
 	if o.InputQueue < 0 {
 		return o, fmt.Errorf("livekit: an InputQueue of %v", o.InputQueue)
+	}
+	if o.Processor != nil && o.SelectProcessor != nil {
+		return o, errors.New("livekit: both a Processor and a SelectProcessor")
 	}
 	if o.InputQueue == 0 {
 		o.InputQueue = 2 * time.Second

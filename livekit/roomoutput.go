@@ -38,7 +38,7 @@ var _ agents.AudioOutput = (*roomOutput)(nil)
 func newRoomOutput(io *RoomIO) (*roomOutput, error) {
 	o := &roomOutput{io: io, rate: io.o.OutputRate}
 	var err error
-	if o.sender, err = newTrackSender(o.rate, io.o.Bitrate, io.encryptor()); err != nil {
+	if o.sender, err = newTrackSender(o.rate, io.o.Bitrate, on(io.o.DTX), io.encryptor()); err != nil {
 		return nil, fmt.Errorf("livekit: %w", err)
 	}
 	p, done := usePacer(io.o.Pacer)
@@ -135,7 +135,9 @@ func (o *roomOutput) publishNow(ctx context.Context) {
 		o.publishing = false
 		o.mu.Unlock()
 	}()
-	options := lksdk.TrackPublicationOptions{Name: o.io.o.TrackName, Source: microphoneSource}
+	options := lksdk.TrackPublicationOptions{
+		Name: o.io.o.TrackName, Source: microphoneSource, DisableDTX: !on(o.io.o.DTX),
+	}
 	if o.io.o.Encryption != nil {
 		options.Encryption = gcm
 	}

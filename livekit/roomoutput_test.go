@@ -268,7 +268,7 @@ func TestDetachAndClose(t *testing.T) {
 
 // A frame of sound on its way to the track costs no memory.
 func TestSpeakingAllocatesNothing(t *testing.T) {
-	s, err := newTrackSender(24_000, 0, nil)
+	s, err := newTrackSender(24_000, 0, true, nil)
 	require.NoError(t, err)
 	sent := 0
 	s.write = func(*rtp.Packet, *lksdk.SampleWriteOptions) error { sent++; return nil }

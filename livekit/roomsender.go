@@ -43,18 +43,22 @@ type trackSender struct {
 	closed  bool
 }
 
-func newTrackSender(rate, bitrate int, encrypt e2ee.FrameEncryptor, opts ...lksdk.LocalTrackOptions) (*trackSender, error) {
+func newTrackSender(rate, bitrate int, dtx bool, encrypt e2ee.FrameEncryptor, opts ...lksdk.LocalTrackOptions) (*trackSender, error) {
 	if bitrate == 0 {
 		bitrate = defaultBitrate
 	}
 	// For a voice, at this rate, Audio sounds as good as Voice and costs half as much: encoding is the greatest part of
 	// what a session in a room costs.
-	encoder, err := opus.NewEncoder(opus.EncoderOptions{SampleRate: rate, Bitrate: bitrate, Application: opus.Audio, DTX: true})
+	encoder, err := opus.NewEncoder(opus.EncoderOptions{SampleRate: rate, Bitrate: bitrate, Application: opus.Audio, DTX: dtx})
 	if err != nil {
 		return nil, err
 	}
+	fmtp := "minptime=10;useinbandfec=1"
+	if dtx {
+		fmtp += ";usedtx=1"
+	}
 	track, err := lksdk.NewLocalTrack(webrtc.RTPCodecCapability{
-		MimeType: webrtc.MimeTypeOpus, ClockRate: clockRate, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1;usedtx=1",
+		MimeType: webrtc.MimeTypeOpus, ClockRate: clockRate, Channels: 2, SDPFmtpLine: fmtp,
 	}, opts...)
 	if err != nil {
 		return nil, err

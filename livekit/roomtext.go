@@ -26,6 +26,7 @@ const (
 // after another by a goroutine, as the SDK waits while the room is being reconnected.
 type roomText struct {
 	io    *RoomIO
+	send  func(dataPacket) error
 	queue chan dataPacket
 	stop  chan struct{}
 	done  chan struct{}
@@ -50,6 +51,7 @@ func (p dataPacket) ToProto() *pb.DataPacket { return p.packet }
 
 func newRoomText(io *RoomIO) *roomText {
 	t := &roomText{io: io, queue: make(chan dataPacket, textQueue), stop: make(chan struct{}), done: make(chan struct{})}
+	t.send = t.publish
 	go t.run()
 	return t
 }
@@ -59,7 +61,9 @@ func (t *roomText) run() {
 	select {
 	case <-t.io.room.joined:
 	case <-t.stop:
-		return
+		if !isClosed(t.io.room.joined) {
+			return
+		}
 	}
 	warned := false
 	for {
@@ -80,12 +84,15 @@ func (t *roomText) run() {
 		if isClosed(t.io.room.left) {
 			continue
 		}
-		err := t.io.room.LocalParticipant.PublishDataPacket(p, lksdk.WithDataPublishReliable(true))
-		if err != nil && !warned {
+		if err := t.send(p); err != nil && !warned {
 			warned = true
 			t.io.log.Warn("a transcript could not be published", "err", tokensOnly.err(err))
 		}
 	}
+}
+
+func (t *roomText) publish(p dataPacket) error {
+	return t.io.room.LocalParticipant.PublishDataPacket(p, lksdk.WithDataPublishReliable(true))
 }
 
 // put queues a packet. It waits while the queue is full.

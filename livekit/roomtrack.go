@@ -8,47 +8,68 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pion/interceptor"
 	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
 
 	e2ee "github.com/livekit/server-sdk-go/v2/e2ee/types"
 
+	agents "github.com/parley-voice/agents"
 	"github.com/parley-voice/agents/internal/opus"
 )
 
 // A trackReader decodes one track into the input, on a goroutine of its own, until the track ends or it is stopped.
 type trackReader struct {
-	sid     string
-	track   remoteTrack
-	input   *roomInput
-	decrypt e2ee.FrameDecryptor // nil unless the track is encrypted
-	log     *slog.Logger
+	trackOptions
+	track incomingTrack
 
 	decoder opus.Decoder
-	samples int // in the last packet
+	samples int           // in the last packet
+	held    time.Duration // of live audio, which waited and waits for room in the input
 	stopped atomic.Bool
-	last    atomic.Int64 // when a packet last came, in ns
+	quit    chan struct{} // closed with it
+	last    atomic.Int64  // when a packet last came, in ns
 	done    chan struct{}
 	warned  bool
 }
 
-func startTrack(sid string, track remoteTrack, input *roomInput, decrypt e2ee.FrameDecryptor, log *slog.Logger) (*trackReader, error) {
-	decoder, err := opus.NewDecoder(input.rate, 1)
+// trackOptions say how a track is read.
+type trackOptions struct {
+	sid       string
+	input     *roomInput
+	decrypt   e2ee.FrameDecryptor // nil unless the track is encrypted
+	processor *trackProcessor
+	early     func(quit <-chan struct{}) []int16 // what was said before, or nil
+	log       *slog.Logger
+}
+
+// An incomingTrack is what a trackReader uses of [webrtc.TrackRemote].
+type incomingTrack interface {
+	Read(b []byte) (int, interceptor.Attributes, error)
+	SetReadDeadline(time.Time) error
+	Codec() webrtc.RTPCodecParameters
+}
+
+func startTrack(track incomingTrack, o trackOptions) (*trackReader, error) {
+	decoder, err := opus.NewDecoder(o.input.rate, 1)
 	if err != nil {
 		return nil, err
 	}
-	t := &trackReader{sid: sid, track: track, input: input, decrypt: decrypt, log: log, decoder: decoder, done: make(chan struct{})}
+	t := &trackReader{trackOptions: o, track: track, decoder: decoder, quit: make(chan struct{}), done: make(chan struct{})}
 	go t.run()
 	return t, nil
 }
 
-// stop ends the reading. It does not wait.
+// stop ends the reading. It does not wait, and is called once.
 func (t *trackReader) stop() {
 	t.stopped.Store(true)
+	close(t.quit)
 	_ = t.track.SetReadDeadline(time.Now())
 }
 
 func (t *trackReader) run() {
 	defer close(t.done)
+	defer t.processor.end()
 	defer t.decoder.Close()
 	if mime := t.track.Codec().MimeType; !strings.EqualFold(mime, "audio/opus") {
 		t.log.Warn("a microphone cannot be heard: its codec is unknown", "track", t.sid, "codec", mime)
@@ -60,6 +81,7 @@ func (t *trackReader) run() {
 		buf    = make([]byte, 1500)
 		held   bool // a deadline is set
 	)
+	t.hearEarly()
 	for !t.stopped.Load() {
 		if due := order.due(); !due.IsZero() || held {
 			held = !due.IsZero()
@@ -88,6 +110,18 @@ func (t *trackReader) run() {
 	}
 }
 
+// hearEarly has the input hear what was said before the track was, while what comes live waits in the SDK.
+func (t *trackReader) hearEarly() {
+	if t.early == nil {
+		return
+	}
+	begun := time.Now()
+	samples := t.early(t.quit)
+	t.held = time.Since(begun)
+	t.input.hearRecording(samples, t.held, t.processor.process, t.quit)
+	t.last.Store(time.Now().UnixNano())
+}
+
 // play decodes a packet, and makes up for those that are missing before it.
 func (t *trackReader) play(lost int, payload []byte) {
 	if len(payload) == 0 {
@@ -105,7 +139,8 @@ func (t *trackReader) play(lost int, payload []byte) {
 		f.madeUp = true
 		var err error
 		if f.samples, err = t.decoder.Conceal(f.samples, lost*t.samples, payload); err == nil {
-			t.input.push(f)
+			t.processor.process(f.samples, t.input.rate)
+			t.push(f)
 		}
 	}
 	f := t.input.frame()
@@ -115,7 +150,17 @@ func (t *trackReader) play(lost int, payload []byte) {
 		return
 	}
 	t.samples = len(f.samples)
-	t.input.push(f)
+	t.processor.process(f.samples, t.input.rate)
+	t.push(f)
+}
+
+func (t *trackReader) push(f *inputFrame) {
+	if t.held <= 0 {
+		t.input.push(f)
+		return
+	}
+	t.held -= agents.SampleDuration(int64(len(f.samples)), t.input.rate)
+	t.input.pushWaiting(f, t.quit)
 }
 
 // warn logs the first fault of a track.

@@ -146,7 +146,7 @@ type microphone struct {
 	done  chan struct{}
 
 	mu      sync.Mutex
-	until   time.Time
+	left    int // frames of the tone
 	freq    float64
 	still   bool // sends nothing at all
 	lose    int  // one packet of so many
@@ -192,7 +192,7 @@ func (m *microphone) end() {
 func (m *microphone) speak(d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.until = time.Now().Add(d)
+	m.left = int(d / (20 * time.Millisecond))
 }
 
 func (m *microphone) set(f func(*microphone)) {
@@ -209,14 +209,18 @@ func (m *microphone) run() {
 	defer tick.Stop()
 	const n = hearRate / 50
 	packet := rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: uint16(rand.Uint32())}}
+	begun := time.Now()
 	for i := 0; ; i++ {
-		select {
-		case <-m.stop:
-			return
-		case <-tick.C:
+		for time.Since(begun) < time.Duration(i)*20*time.Millisecond { // a late tick is made up for, as by a sound card
+			select {
+			case <-m.stop:
+				return
+			case <-tick.C:
+			}
 		}
 		m.mu.Lock()
-		talking, still, lose, freq, encrypt := time.Now().Before(m.until), m.still, m.lose, m.freq, m.encrypt
+		talking, still, lose, freq, encrypt := m.left > 0, m.still, m.lose, m.freq, m.encrypt
+		m.left = max(0, m.left-1)
 		m.mu.Unlock()
 		packet.Timestamp += 960
 		if still {

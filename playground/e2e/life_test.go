@@ -205,7 +205,6 @@ func TestSpeechWaitsForABrokenConnection(t *testing.T) {
 	r.Simulate(lksdk.SimulateNodeFailure)
 	require.NoError(t, h.Wait(within(t, 15*time.Second)))
 	eventually(t, "nearly all was heard", 5*time.Second, func() bool {
-		t.Log(c.loudness("roomio_audio", agentTone), time.Now())
 		return c.loudness("roomio_audio", agentTone) >= 2700*time.Millisecond
 	})
 }

@@ -30,6 +30,16 @@ func tone(freq float64, rate, n, from int) []int16 {
 	return s
 }
 
+// voice returns samples of a tone that swells and fades five times a second, as syllables do: an encoder takes a tone that
+// is steady for a second for noise, and sends no more of it.
+func voice(freq float64, rate, n, from int) []int16 {
+	s := tone(freq, rate, n, from)
+	for i := range s {
+		s[i] = int16(float64(s[i]) * (0.7 + 0.3*math.Sin(2*math.Pi*5*float64(from+i)/float64(rate))))
+	}
+	return s
+}
+
 // strength is the amplitude of a frequency in samples (Goertzel).
 func strength(samples []int16, freq float64, rate int) float64 {
 	if len(samples) == 0 {
@@ -73,13 +83,13 @@ type toneVADStream struct {
 func (v *toneVADStream) Push(f agents.AudioFrame) ([]agents.VADEvent, error) {
 	v.events = v.events[:0]
 	v.pos += int64(f.Len())
-	voice := amplitude(f.Samples) > 500
+	loudly := amplitude(f.Samples) > 500
 	at := func(n int64) time.Duration { return agents.SampleDuration(n, f.SampleRate) }
 	switch {
-	case voice && !v.speaking:
+	case loudly && !v.speaking:
 		v.speaking, v.start, v.last = true, v.pos-int64(f.Len()), v.pos
 		v.events = append(v.events, agents.VADEvent{Type: agents.VADStartOfSpeech, Position: v.pos, Start: v.start, Speaking: true, SpeechDuration: at(v.pos - v.start)})
-	case voice:
+	case loudly:
 		v.last = v.pos
 	case v.speaking && at(v.pos-v.last) >= vadSilence:
 		v.speaking = false
@@ -90,7 +100,7 @@ func (v *toneVADStream) Push(f agents.AudioFrame) ([]agents.VADEvent, error) {
 	if v.speaking {
 		e.Probability, e.SpeechDuration = 1, at(v.pos-v.start)
 	}
-	if voice {
+	if loudly {
 		e.RawSpeech = at(v.pos - v.start)
 	} else {
 		e.RawSilence = at(v.pos - v.last)
@@ -143,7 +153,7 @@ func (l *echoLLM) questions() []string {
 	return append([]string(nil), l.asked...)
 }
 
-// A toneTTS speaks in a tone, 50 ms for each character.
+// A toneTTS speaks in the voice of a tone, 50 ms for each character.
 type toneTTS struct{ freq float64 }
 
 func (toneTTS) Capabilities() agents.TTSCapabilities {
@@ -157,7 +167,7 @@ func (t toneTTS) Synthesize(ctx context.Context, text string, _ agents.TTSOption
 		const n = voiceRate / 50
 		for i := range len(text) * 50 / 20 {
 			if ctx.Err() != nil || !yield(agents.TTSChunk{Frame: agents.AudioFrame{
-				Samples: tone(t.freq, voiceRate, n, i*n), SampleRate: voiceRate, Channels: 1,
+				Samples: voice(t.freq, voiceRate, n, i*n), SampleRate: voiceRate, Channels: 1,
 			}}, nil) {
 				return
 			}
