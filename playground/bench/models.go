@@ -83,9 +83,10 @@ func (promptLLM) Chat(_ context.Context, req agents.ChatRequest) iter.Seq2[agent
 type promptTTS struct{}
 
 var tone = func() []int16 {
-	s := make([]int16, voiceRate/50) // nine periods
+	s := make([]int16, voiceRate/50) // nine periods, within which it fades: to an encoder a steady tone is silence
 	for i := range s {
-		s[i] = int16(12_000 * math.Sin(2*math.Pi*450*float64(i)/voiceRate))
+		t := float64(i) / float64(len(s))
+		s[i] = int16(14_000 * (1 - 0.8*t) * math.Sin(2*math.Pi*9*t))
 	}
 	return s
 }()
