@@ -112,27 +112,29 @@ async function main() {
 			await line('agent', 'What can I do for you?');
 			await page.locator('#tools li', {hasText: 'consent_given'}).first().waitFor();
 		});
-		await step('the waterfall', async () => {
+		await step('the caller asks, and what the answer waited for is shown', async () => {
+			await line('user', /order/i);
 			const bar = page.locator('#waits .bar').first();
 			await bar.waitFor();
 			assert.match(await bar.getAttribute('aria-label'), /transcript \d+ ms.*model \d+ ms.*voice \d+ ms/);
 			assert.ok(await page.locator('#legend dt').count() >= 4);
-		});
-		await step('what is typed is answered', async () => {
-			await page.getByLabel('Type to the agent').fill("Hi, it's Dana Ortiz. Where is my order A-1009?");
-			await page.keyboard.press('Enter');
-			await line('user', 'Dana Ortiz');
 			await line('agent', "I can't find A-1009");
 			await page.locator('#tools li.failed', {hasText: 'order_status'}).waitFor();
 		});
-		await step('a hint is said, and the call handed over', async () => {
-			await page.getByRole('button', {name: 'A-1002'}).click();
+		await step('what is typed is answered, and the call handed over', async () => {
+			await page.getByLabel('Type to the agent').fill("Oh, sorry, it's A-1002. And I was promised it for last week!");
+			await page.keyboard.press('Enter');
+			await line('user', 'A-1002');
 			await page.locator('#graph g.now', {hasText: 'specialist'}).waitFor();
-			assert.deepEqual(await page.evaluate(() => parley.graph.nodes.map(n => [n.id, !!n.task])),
-				[['intake', false], ['consent', true], ['specialist', false]]);
-			assert.deepEqual(await page.evaluate(() => [...parley.graph.edges.keys()]),
-				['["intake","consent"]', '["consent","intake"]', '["intake","specialist"]']);
 			await line('agent', 'this is Noor from deliveries');
+		});
+		await step('a hint is said, and a task takes the floor', async () => {
+			await page.getByRole('button', {name: 'have them call me'}).click();
+			await line('agent', 'Which number should they call');
+			assert.deepEqual(await page.evaluate(() => parley.graph.nodes.map(n => [n.id, !!n.task])),
+				[['intake', false], ['consent', true], ['specialist', false], ['callback', true]]);
+			assert.deepEqual(await page.evaluate(() => [...parley.graph.edges.keys()]),
+				['["intake","consent"]', '["consent","intake"]', '["intake","specialist"]', '["specialist","callback"]']);
 		});
 		await step('what a stock front end expects', async () => {
 			const now = await page.evaluate(() => {

@@ -58,22 +58,32 @@ func TestAPersonTalksAndTypesInABrowser(t *testing.T) {
 	require.Empty(t, p.diagnostics.String())
 }
 
-// speech makes a recording of somebody who listens for a while and then consents.
+// speech makes a recording of somebody who listens for a while, consents, listens again and asks.
 func speech(t *testing.T) (file string) {
 	t.Helper()
 	voice, err := local.NewTTS(local.TTSOptions{Program: "flite"})
 	require.NoError(t, err)
-	all := agents.AudioFrame{Channels: 1}
+	var all agents.AudioFrame
 	silence := func(d time.Duration) {
-		all.Samples = append(all.Samples, agents.Silence(d, all.SampleRate, 1).Samples...)
+		all.Samples = append(all.Samples, agents.Silence(d, all.SampleRate, all.Channels).Samples...)
 	}
-	for chunk, err := range voice.Synthesize(t.Context(), "Sure, go ahead.", agents.TTSOptions{}) {
-		require.NoError(t, err)
-		if all.SampleRate == 0 {
-			all.SampleRate = chunk.Frame.SampleRate
-			silence(7 * time.Second)
+	for _, line := range []struct {
+		listens time.Duration
+		says    string
+	}{
+		{7 * time.Second, "Sure, go ahead."},
+		{14 * time.Second, "Hi, it's Dana Ortiz. Where is my order A-1009?"},
+	} {
+		listened := false
+		for chunk, err := range voice.Synthesize(t.Context(), line.says, agents.TTSOptions{}) {
+			require.NoError(t, err)
+			if !listened {
+				all.SampleRate, all.Channels = chunk.Frame.SampleRate, chunk.Frame.Channels
+				silence(line.listens)
+				listened = true
+			}
+			all.Samples = append(all.Samples, chunk.Frame.Samples...)
 		}
-		all.Samples = append(all.Samples, chunk.Frame.Samples...)
 	}
 	silence(time.Second)
 	var wav bytes.Buffer
