@@ -1,17 +1,9 @@
-// Triage answers the phone of a doctor's practice with three agents that pass the caller to and fro. Each keeps its own
-// memory, and takes over what was said last.
+// Triage is the phone of a doctor's practice; package practice says how it works.
 package main
 
-import "github.com/parley-voice/agents/examples/internal/console"
+import (
+	"github.com/parley-voice/agents/examples/internal/console"
+	"github.com/parley-voice/agents/examples/triage/practice"
+)
 
-func main() { console.Main(program) }
-
-var program = console.Program{
-	Name:  "triage",
-	About: "The phone of a doctor's practice: triage, patient support and billing pass the caller to each other. Each keeps its own memory and takes over the last few things that were said.",
-	New: func() console.Conversation {
-		o := newOffice()
-		return console.Conversation{Options: options(o), First: o.persona("triage"), Summary: o.String}
-	},
-	Demo: script,
-}
+func main() { console.Main(practice.Program) }

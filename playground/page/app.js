@@ -3,7 +3,7 @@
 const {Room, RoomEvent, ParticipantKind, Track} = LivekitClient;
 const $ = id => document.getElementById(id);
 
-let room = null, examples = [];
+let room = null, examples = [], deaf = false;
 
 async function start() {
 	examples = await (await fetch('api/examples')).json();
@@ -35,7 +35,8 @@ async function join() {
 			method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify({example: $('example').value}),
 		});
 		if (!answer.ok) throw new Error(await answer.text());
-		const {url, token} = await answer.json();
+		const {url, token, hears} = await answer.json();
+		deaf = hears === false;
 		room = new Room({adaptiveStream: false, dynacast: false});
 		wire(room);
 		await room.connect(url, token);
@@ -45,7 +46,9 @@ async function join() {
 		room = null;
 	}
 	connected(room !== null);
-	if (room) microphone(true);
+	if (!room) return;
+	if (deaf) notice('Nothing is installed here that understands speech. You can type.');
+	else microphone(true);
 }
 
 function connected(is) {
@@ -53,7 +56,8 @@ function connected(is) {
 	$('join').textContent = is ? 'Hang up' : 'Start';
 	$('join').classList.toggle('primary', !is);
 	$('example').disabled = is;
-	$('say').disabled = $('say-form').querySelector('button').disabled = $('mic').disabled = !is;
+	$('say').disabled = $('say-form').querySelector('button').disabled = !is;
+	$('mic').disabled = !is || deaf;
 	$('say').placeholder = is ? 'Type to the agent' : 'Start, then talk or type';
 	for (const b of $('hints').children) b.disabled = !is;
 	if (!is) {
@@ -106,7 +110,7 @@ function wire(room) {
 		}
 		caption(a['lk.segment_id'] ?? reader.info.id, mine, text, mine ? a['lk.transcription_final'] === 'true' : true);
 	});
-	room.registerTextStreamHandler('parley.events', async reader => event(JSON.parse(await reader.readAll())));
+	room.registerTextStreamHandler('parley.events', async reader => inOrder(JSON.parse(await reader.readAll())));
 }
 
 function agentState(p) {
@@ -152,11 +156,30 @@ async function send(text) {
 	await room.localParticipant.sendText(text, {topic: 'lk.chat'});
 }
 
+// Streams are read side by side, so a later event can be there first. Each has a number; one that stays away is not
+// waited for.
+const early = new Map();
+let next = 1, patience = 0;
+
+function inOrder(e) {
+	early.set(e.n, e);
+	clearTimeout(patience);
+	while (early.has(next)) {
+		event(early.get(next));
+		early.delete(next++);
+	}
+	if (early.size) patience = setTimeout(() => {
+		next = Math.min(...early.keys());
+		inOrder(early.get(next));
+	}, 1000);
+}
+
 function event(e) {
 	switch (e.type) {
 	case 'agent': return handoff(e);
 	case 'tool': return tool(e);
 	case 'latency': return latency(e);
+	case 'note': return notes(e.message);
 	case 'error': return notice(`${e.source}: ${e.message}`);
 	}
 }
@@ -186,7 +209,7 @@ function draw() {
 	const y = i => 6 + i * (high + gap);
 	const place = new Map(graph.nodes.map((n, i) => [n.id, i]));
 	const parts = [svg('defs', {}, svg('marker', {id: 'tip', viewBox: '0 0 8 8', refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto-start-reverse'},
-		svg('path', {d: 'M0 0 L8 4 L0 8', style: 'fill:none;stroke:var(--soft)'})))];
+		svg('path', {d: 'M0 0 L8 4 L0 8'})))];
 	for (const [key, count] of graph.edges) {
 		const [from, to] = JSON.parse(key).map(id => place.get(id) ?? 0);
 		const down = to > from, next = to === from + 1;
@@ -270,6 +293,9 @@ function latency({total, parts, said}) {
 function reset() {
 	lines.clear();
 	calls.clear();
+	early.clear();
+	clearTimeout(patience);
+	next = 1;
 	graph.nodes = [];
 	graph.edges.clear();
 	graph.now = '';

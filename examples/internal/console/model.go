@@ -51,24 +51,29 @@ func (m *scripted) Chat(ctx context.Context, req agents.ChatRequest) iter.Seq2[a
 			yield(agents.ChatChunk{}, err)
 			return
 		}
-		if err := rest(ctx, m.pace.Thought); err != nil {
-			yield(agents.ChatChunk{}, err)
-			return
-		}
-		for i, word := range strings.SplitAfter(step.text, " ") {
-			if i > 0 {
-				if err := rest(ctx, m.pace.Word); err != nil {
-					yield(agents.ChatChunk{}, err)
-					return
-				}
-			}
-			if word != "" && !yield(agents.ChatChunk{Text: word}, nil) {
+		speakAnswer(ctx, m.pace, step.text, calls, yield)
+	}
+}
+
+// speakAnswer yields an answer at a pace.
+func speakAnswer(ctx context.Context, pace Pace, text string, calls []agents.ToolCall, yield func(agents.ChatChunk, error) bool) {
+	if err := rest(ctx, pace.Thought); err != nil {
+		yield(agents.ChatChunk{}, err)
+		return
+	}
+	for i, word := range strings.SplitAfter(text, " ") {
+		if i > 0 {
+			if err := rest(ctx, pace.Word); err != nil {
+				yield(agents.ChatChunk{}, err)
 				return
 			}
 		}
-		if len(calls) > 0 {
-			yield(agents.ChatChunk{Calls: calls}, nil)
+		if word != "" && !yield(agents.ChatChunk{Text: word}, nil) {
+			return
 		}
+	}
+	if len(calls) > 0 {
+		yield(agents.ChatChunk{Calls: calls}, nil)
 	}
 }
 

@@ -1,0 +1,300 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/livekit/protocol/logger"
+	lksdk "github.com/livekit/server-sdk-go/v2"
+	"github.com/stretchr/testify/require"
+)
+
+// A running playground is the whole program, but for its process.
+type running struct {
+	url         string
+	end         func() error // as Ctrl-C does
+	diagnostics *lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func noEnvironment(string) string { return "" }
+
+// begin runs the playground and waits for its URL. Without arguments the page gets a free port.
+func begin(t *testing.T, args ...string) *running {
+	t.Helper()
+	if len(args) == 0 {
+		args = []string{"-addr", "127.0.0.1:0"}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r, w := io.Pipe()
+	p := &running{diagnostics: &lockedBuffer{}}
+	var err error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		err = run(ctx, args, noEnvironment, w, p.diagnostics)
+		w.CloseWithError(errors.Join(err, io.EOF))
+	}()
+	p.end = func() error {
+		cancel()
+		select {
+		case <-ended:
+			return err
+		case <-time.After(30 * time.Second):
+			return errors.New("the playground does not end")
+		}
+	}
+	t.Cleanup(func() {
+		if err := p.end(); err != nil {
+			t.Error(err)
+		}
+	})
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		if _, after, ok := strings.Cut(lines.Text(), "http://"); ok {
+			at, _, _ := strings.Cut(after, " ")
+			p.url = "http://" + at
+			go io.Copy(io.Discard, r) // until the program has ended
+			return p
+		}
+	}
+	require.NoError(t, lines.Err())
+	t.Fatal("the playground printed no URL")
+	return nil
+}
+
+// join asks for a room, as the page does.
+func (p *running) join(t *testing.T, example string) (url, token string) {
+	t.Helper()
+	body, _ := json.Marshal(map[string]string{"example": example})
+	answer, err := http.Post(p.url+"/api/join", "application/json", bytes.NewReader(body))
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+	var a struct{ URL, Token string }
+	require.NoError(t, json.NewDecoder(answer.Body).Decode(&a))
+	return a.URL, a.Token
+}
+
+// A happening is a message of the topic parley.events.
+type happening struct {
+	Type, From, To, Call, Name, Args, Source, Message string
+	Output                                            *string
+	Task, Failed                                      bool
+	N                                                 int
+}
+
+func (h happening) String() string {
+	switch h.Type {
+	case "agent":
+		return fmt.Sprintf("%s -> %s%s", h.From, h.To, map[bool]string{true: " (task)"}[h.Task])
+	case "tool":
+		if h.Output == nil {
+			return "call " + h.Name + " " + h.Args
+		}
+		return "output " + h.Name + map[bool]string{true: " failed"}[h.Failed]
+	default:
+		return h.Type + " " + h.Source + h.Message
+	}
+}
+
+// A visitor is a participant who types and reads.
+type visitor struct {
+	room *lksdk.Room
+	gone chan struct{}
+
+	mu      sync.Mutex
+	early   map[int]happening // whose turn has not come
+	next    int
+	seen    []string
+	changed chan struct{} // closed and replaced when there is more
+}
+
+func visit(t *testing.T, p *running, example string) *visitor {
+	t.Helper()
+	url, token := p.join(t, example)
+	v := &visitor{gone: make(chan struct{}), changed: make(chan struct{}), early: map[int]happening{}, next: 1}
+	cb := lksdk.NewRoomCallback()
+	cb.OnDisconnected = func() { close(v.gone) }
+	v.room = lksdk.NewRoom(cb)
+	require.NoError(t, v.room.RegisterTextStreamHandler("parley.events", func(r *lksdk.TextStreamReader, _ string) {
+		var h happening
+		if err := json.Unmarshal([]byte(r.ReadAll()), &h); err != nil {
+			h = happening{Type: "broken", Message: err.Error()}
+		}
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.early[h.N] = h
+		for h, ok := v.early[v.next]; ok; h, ok = v.early[v.next] {
+			v.seen = append(v.seen, h.String())
+			v.next++
+		}
+		close(v.changed)
+		v.changed = make(chan struct{})
+	}))
+	require.NoError(t, v.room.RegisterTextStreamHandler("lk.transcription", func(r *lksdk.TextStreamReader, _ string) { r.ReadAll() }))
+	require.NoError(t, v.room.JoinWithToken(url, token, lksdk.WithLogger(logger.LogRLogger(logr.Discard()))))
+	t.Cleanup(v.room.Disconnect)
+	return v
+}
+
+// sees waits until the visitor has seen exactly this.
+func (v *visitor) sees(t *testing.T, want ...string) {
+	t.Helper()
+	limit := time.After(20 * time.Second)
+	for {
+		v.mu.Lock()
+		seen, changed := append([]string{}, v.seen...), v.changed
+		v.mu.Unlock()
+		if len(seen) >= len(want) {
+			require.Equal(t, want, seen)
+			return
+		}
+		require.Equal(t, want[:len(seen)], seen)
+		select {
+		case <-changed:
+		case <-limit:
+			t.Fatalf("not in time: %q\nbut only: %q", want, seen)
+		}
+	}
+}
+
+func (v *visitor) types(text string) {
+	v.room.LocalParticipant.SendText(text, lksdk.StreamTextOptions{Topic: "lk.chat"})
+}
+
+// The page's topic has every handoff and every call, in the order in which they happen, from the first on.
+func TestTheTopicHasWhatHappensInItsOrder(t *testing.T) {
+	p := begin(t)
+	v := visit(t, p, "support")
+	want := []string{" -> intake", "intake -> consent (task)"}
+	v.sees(t, want...)
+	for _, turn := range []struct {
+		types string
+		then  []string
+	}{
+		{"sure, go ahead", []string{"call consent_given {}", "output consent_given", "consent -> intake"}},
+		{"Hi, it's Dana Ortiz. Where is my order A-1009?", []string{`call order_status {"order_id":"A-1009"}`, "output order_status failed"}},
+		{"Oh, sorry, it's A-1002. And I was promised it for last week!", []string{
+			`call order_status {"order_id":"A-1002"}`, "output order_status",
+			`call transfer_to_specialist {"name":"Dana Ortiz","category":"delivery"}`, "output transfer_to_specialist", "intake -> specialist"}},
+		{"Yes please have them call me", []string{"call schedule_callback {}", "specialist -> callback (task)"}},
+		{"555 0142, any weekday morning", []string{
+			`call submit_callback {"phone":"555 0142","when":"any weekday morning"}`, "output submit_callback failed"}},
+		{"Plus one, four one five.", []string{
+			`call submit_callback {"phone":"+14155550142","when":"any weekday morning"}`, "output submit_callback", "callback -> specialist",
+			"output schedule_callback"}},
+		{"Honestly, I waited two weeks. I want to speak to your boss.", []string{
+			`call escalate {"reason":"two weeks of delay, wants more than a callback"}`, "output escalate", "specialist -> supervisor"}},
+		{"That's fair. Thank you, Ruth.", []string{
+			`call grant_credit {"order_id":"A-1002","percent":20}`, "output grant_credit", "call end_call {}", "output end_call",
+			"note What came of it:\ncaller: Dana Ortiz\ncategory: delivery\nrecorded: yes\ncallback: +14155550142, any weekday morning\n" +
+				"escalated: two weeks of delay, wants more than a callback\nresolution: 20 % credit on the coffee grinder"}},
+	} {
+		v.types(turn.types)
+		want = append(want, turn.then...)
+		v.sees(t, want...)
+	}
+	select {
+	case <-v.gone:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the room is still there after the agent has ended the call")
+	}
+	require.Empty(t, p.diagnostics.String())
+}
+
+// Every example begins, whatever the page names.
+func TestEveryExampleBegins(t *testing.T) {
+	p := begin(t)
+	for example, first := range map[string]string{
+		"support": " -> intake", "restaurant": " -> greeter", "frontdesk": " -> frontdesk", "triage": " -> triage",
+		"drivethru": " -> drivethru", "survey": " -> interviewer",
+	} {
+		t.Run(example, func(t *testing.T) {
+			v := visit(t, p, example)
+			limit := time.After(20 * time.Second)
+			for {
+				v.mu.Lock()
+				seen, changed := append([]string(nil), v.seen...), v.changed
+				v.mu.Unlock()
+				if len(seen) > 0 {
+					require.Equal(t, first, seen[0])
+					return
+				}
+				select {
+				case <-changed:
+				case <-limit:
+					t.Fatal("nothing was seen")
+				}
+			}
+		})
+	}
+}
+
+// Ctrl-C ends everything, calls that run included, and the page's port is free again.
+func TestItEndsWithACallRunning(t *testing.T) {
+	p := begin(t)
+	v := visit(t, p, "support")
+	v.sees(t, " -> intake", "intake -> consent (task)")
+	require.NoError(t, p.end())
+	select {
+	case <-v.gone:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the visitor is still in a room")
+	}
+	_, err := http.Get(p.url)
+	require.Error(t, err)
+}
+
+// The default address gives way to a free port; one that was asked for does not.
+func TestATakenAddress(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	at := taken.Addr().String()
+
+	l, err := listen(at, false)
+	require.NoError(t, err)
+	require.NotEqual(t, at, l.Addr().String())
+	require.NoError(t, l.Close())
+
+	err = run(t.Context(), []string{"-addr", at}, noEnvironment, io.Discard, io.Discard)
+	require.ErrorContains(t, err, "address already in use")
+}
+
+func TestFlags(t *testing.T) {
+	require.ErrorIs(t, run(t.Context(), []string{"-help"}, noEnvironment, io.Discard, io.Discard), flag.ErrHelp)
+	require.ErrorIs(t, run(t.Context(), []string{"-port"}, noEnvironment, io.Discard, io.Discard), errUsage)
+	require.ErrorIs(t, run(t.Context(), []string{"support"}, noEnvironment, io.Discard, io.Discard), errUsage)
+	err := run(t.Context(), []string{"-addr", "127.0.0.1:0", "-livekit", "ws://127.0.0.1:1"}, noEnvironment, io.Discard, io.Discard)
+	require.ErrorContains(t, err, "APIKey is missing")
+}
