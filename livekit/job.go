@@ -87,6 +87,8 @@ type Job struct {
 	join        *jobJoin
 	room        *Room
 	place       *RoomIO
+	local       *localRoom // in place of a room, in a job without one
+	unassigned  bool       // no server knows of the job
 	leave       func()
 	waiters     map[*participantWait]struct{}
 	greeters    []*greeter

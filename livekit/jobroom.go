@@ -68,6 +68,12 @@ func (j *Job) Connect(ctx context.Context, o ConnectOptions) error {
 		j.mu.Unlock()
 		return ErrJobEnded
 	}
+	if j.local != nil {
+		j.local.joined = true
+		j.mu.Unlock()
+		j.greetAll()
+		return nil
+	}
 	join := j.join
 	if join == nil {
 		join = &jobJoin{done: make(chan struct{})}
@@ -228,7 +234,7 @@ func (j *Job) disconnected(reason lksdk.DisconnectionReason) {
 	}
 }
 
-// Room is the room, or nil before Connect has joined it.
+// Room is the room, or nil before Connect has joined it, and in a job without one.
 func (j *Job) Room() *Room {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -289,7 +295,6 @@ func (j *Job) WaitForParticipant(ctx context.Context, o WaitOptions) (*lksdk.Rem
 	}
 	w := &participantWait{o, make(chan *lksdk.RemoteParticipant, 1), make(chan error, 1)}
 	j.mu.Lock()
-	room := j.room
 	j.waiters[w] = struct{}{} // before looking, or one who joins meanwhile would be missed
 	j.mu.Unlock()
 	defer func() {
@@ -297,7 +302,7 @@ func (j *Job) WaitForParticipant(ctx context.Context, o WaitOptions) (*lksdk.Rem
 		delete(j.waiters, w)
 		j.mu.Unlock()
 	}()
-	for _, p := range room.GetRemoteParticipants() {
+	for _, p := range j.others() {
 		if o.match(p) {
 			return p, nil
 		}
@@ -336,19 +341,30 @@ func (j *Job) AddParticipantEntrypoint(name string, f func(ctx context.Context, 
 		return fmt.Errorf("livekit: participant entrypoint %q was added before", name)
 	}
 	j.greeters = append(j.greeters, &greeter{name, WaitOptions{Kinds: kinds}, f, map[string]bool{}, map[string]int{}})
-	connected := j.room != nil
 	j.mu.Unlock()
-	if connected {
-		j.greetAll()
-	}
+	j.greetAll()
 	return nil
 }
 
 // greetAll takes those who were there before.
 func (j *Job) greetAll() {
-	for _, p := range j.Room().GetRemoteParticipants() {
+	for _, p := range j.others() {
 		j.greet(p)
 	}
+}
+
+// others are the participants of the room beside the agent, as far as it was joined.
+func (j *Job) others() []*lksdk.RemoteParticipant {
+	j.mu.Lock()
+	room := j.room
+	if j.local.isJoined() {
+		room = j.local.stage
+	}
+	j.mu.Unlock()
+	if room == nil {
+		return nil
+	}
+	return room.GetRemoteParticipants()
 }
 
 // joined is a participant who came.

@@ -67,7 +67,7 @@ func (j *Job) begin() {
 func (j *Job) attached() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.room != nil || len(j.sessions) > 0
+	return j.room != nil || len(j.sessions) > 0 || j.local.isJoined()
 }
 
 // shutdown is the job's end, step by step. Every step is bounded, and none is left out because another failed.
@@ -261,6 +261,9 @@ func (j *Job) sendFinalStatus() {
 		status, message = pb.JobStatus_JS_FAILED, strings.Join(abandoned, ", ")+" did not end"
 	}
 	j.w.metrics.ended(status)
+	if j.unassigned {
+		return
+	}
 	j.w.jobStatus(j.id, status, j.w.secrets.clean(message))
 	if !j.w.flush(j.ctx, j.w.o.StatusTimeout) {
 		j.Logger().Warn("the server did not take note of the job's status", "status", status.String())

@@ -19,8 +19,11 @@ import (
 //		return job.StartSession(ctx, session, agent, livekit.RoomOptions{})
 //	},
 //
-// In a job without a room, of [Worker.RunJob], the session gets what that was given instead.
+// In a job without a room, of [Worker.RunJob], the session gets the IO which that was given instead.
 func (j *Job) StartSession(ctx context.Context, session *agents.AgentSession, first agents.Activity, o RoomOptions) error {
+	if j.local != nil {
+		return j.startLocalSession(ctx, session, first)
+	}
 	if o.Logger == nil {
 		o.Logger = j.Logger()
 	}
