@@ -113,6 +113,7 @@ func TestLocalJobEnds(t *testing.T) {
 				shut := 0
 				w.o.OnSessionEnd = func(context.Context, *Job) error { shut++; return nil }
 				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
 				if tt.during != nil {
 					go func() {
 						time.Sleep(time.Second)
