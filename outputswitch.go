@@ -13,7 +13,8 @@ import (
 //	err := session.Start(ctx, agent, agents.IO{AudioInput: mic, AudioOutput: output})
 //	output.Swap(headset)
 type OutputSwitch struct {
-	calls sync.Mutex // held by every method but CaptureFrame, while it calls the output
+	calls  sync.Mutex     // held by every method but CaptureFrame, while it calls the output
+	format frameConverter // of the segment at the current output; CaptureFrame's own
 
 	mu       sync.Mutex // never held while the output is called
 	current  AudioOutput
@@ -46,7 +47,7 @@ func NewOutputSwitch(first AudioOutput) *OutputSwitch { return &OutputSwitch{cur
 
 // Swap plays on next from now on. The output before it is detached, which drops what it has not played. Segments that
 // were complete finish as interrupted with what was played of them; one that is still being captured goes on at next,
-// and counts what was captured before as played. Swap may be called at any time, by one goroutine at a time for the same
+// in its format, and counts what was captured before as played. Swap may be called at any time, by one goroutine at a time for the same
 // outputs; a switch that has not been attached, or is not any more, only takes note of next.
 func (s *OutputSwitch) Swap(next AudioOutput) {
 	s.calls.Lock()
@@ -203,7 +204,14 @@ func (s *OutputSwitch) CaptureFrame(ctx context.Context, frame AudioFrame) error
 		}
 		out, use := s.current, s.use
 		s.mu.Unlock()
-		err := out.CaptureFrame(ctx, frame)
+		if begins {
+			caps := out.Capabilities()
+			s.format = frameConverter{rate: caps.SampleRate, channels: caps.Channels}
+		}
+		converted, err := s.format.convert(frame)
+		if err == nil {
+			err = out.CaptureFrame(ctx, converted)
+		}
 		s.mu.Lock()
 		if use != s.use && s.open && s.last() == seg && ctx.Err() == nil {
 			s.mu.Unlock()

@@ -69,11 +69,16 @@ func (o *countedOutput) Detach() { o.detached++; o.AudioOutput.Detach() }
 // A muteOutput does not say what it plays.
 type muteOutput struct{ agents.AudioOutput }
 
-func (muteOutput) Attach(func(agents.PlaybackEvent))                            {}
-func (muteOutput) Detach()                                                      {}
-func (muteOutput) Flush()                                                       {}
-func (muteOutput) Pause()                                                       {}
-func (muteOutput) CaptureFrame(ctx context.Context, _ agents.AudioFrame) error { return context.Cause(ctx) }
+func (muteOutput) Attach(func(agents.PlaybackEvent)) {}
+func (muteOutput) Capabilities() agents.AudioOutputCapabilities {
+	return agents.AudioOutputCapabilities{}
+}
+func (muteOutput) Detach() {}
+func (muteOutput) Flush()  {}
+func (muteOutput) Pause()  {}
+func (muteOutput) CaptureFrame(ctx context.Context, _ agents.AudioFrame) error {
+	return context.Cause(ctx)
+}
 
 // T119: a swap cuts off what was complete, once; of an output that does not say how much it played, all of it counts.
 func TestSwapCutsOffWhatWasComplete(t *testing.T) {
@@ -132,6 +137,37 @@ func TestSwapInMidSegment(t *testing.T) {
 		require.Equal(t, []string{"0s 1 started", "400ms 1 finished 500ms"}, r.log())
 		require.Len(t, next.Played(), 1)
 		require.Equal(t, 300*time.Millisecond, next.Played()[0].Audio.Duration())
+	})
+}
+
+// A narrowOutput takes one format only.
+type narrowOutput struct{ agents.AudioOutput }
+
+func (narrowOutput) Capabilities() agents.AudioOutputCapabilities {
+	return agents.AudioOutputCapabilities{SampleRate: 16_000, Channels: 1, CanPause: true}
+}
+
+func (o narrowOutput) CaptureFrame(ctx context.Context, f agents.AudioFrame) error {
+	if f.SampleRate != 16_000 {
+		return agents.ErrAudioFormat
+	}
+	return o.AudioOutput.CaptureFrame(ctx, f)
+}
+
+// What is said goes on in the format of the next output.
+func TestSwapToAnotherFormat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := agenttest.NewSpeaker()
+		r := newSwitchRig(agenttest.NewSpeaker())
+		r.say(t, 200*time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
+		r.Swap(narrowOutput{next})
+		r.say(t, 300*time.Millisecond)
+		r.Flush()
+		time.Sleep(time.Second)
+		require.Len(t, r.log(), 2)
+		require.Equal(t, 16_000, next.Played()[0].Audio.SampleRate)
+		require.InDelta(t, 300, next.Played()[0].Audio.Duration().Milliseconds(), 2)
 	})
 }
 
