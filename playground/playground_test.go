@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	pb "github.com/livekit/protocol/livekit"
 	"github.com/livekit/protocol/logger"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/stretchr/testify/require"
@@ -300,6 +301,37 @@ func TestEveryExampleBegins(t *testing.T) {
 			require.Equal(t, first, v.waits(t, 1)[0])
 		})
 	}
+}
+
+// What a program shows beside the talk is on the page: here the screen of a drive-thru.
+func TestWhatAProgramShowsIsSent(t *testing.T) {
+	p := begin(t)
+	v := visit(t, p, "drivethru")
+	v.sees(t, " -> drivethru")
+	v.types("Medium.")
+	seen := v.waits(t, 4)
+	require.Equal(t, []string{" -> drivethru",
+		`call order_combo_meal {"meal_id":"combo_classic","drink_id":"cola","drink_size":"M","fries_size":"L","sauce_id":null}`,
+		"output order_combo_meal"}, seen[:3])
+	require.Contains(t, seen[3], "note  ")
+	require.Contains(t, seen[3], "Classic Burger Combo")
+}
+
+// Whoever hangs up leaves nothing behind: the session closes, and the room is deleted.
+func TestHangingUpEndsTheCall(t *testing.T) {
+	p := begin(t)
+	v := visit(t, p, "support")
+	v.sees(t, " -> intake", "intake -> consent (task)")
+	url, _ := p.join(t, "support")
+	rooms := lksdk.NewRoomServiceClient(strings.Replace(url, "ws:", "http:", 1), liveserver.APIKey, liveserver.APISecret)
+	open := func() int {
+		answer, err := rooms.ListRooms(t.Context(), &pb.ListRoomsRequest{})
+		require.NoError(t, err)
+		return len(answer.Rooms)
+	}
+	require.Equal(t, 1, open())
+	v.room.Disconnect()
+	require.Eventually(t, func() bool { return open() == 0 }, 15*time.Second, 20*time.Millisecond)
 }
 
 // Ctrl-C ends everything, calls that run included, and the page's port is free again.
