@@ -104,7 +104,7 @@ async function main() {
 		await step('the agent speaks first', async () => {
 			await page.getByRole('button', {name: 'Start'}).click();
 			await page.getByRole('button', {name: 'Hang up'}).waitFor();
-			await page.getByRole('button', {name: 'Microphone on', pressed: true}).waitFor();
+			await page.getByRole('button', {name: 'Mic on', pressed: true}).waitFor();
 			await line('agent', 'may we record this call');
 		});
 		await step('the caller is heard', async () => {

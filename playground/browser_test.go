@@ -47,7 +47,7 @@ func TestAPersonTalksAndTypesInABrowser(t *testing.T) {
 		shots = t.TempDir()
 	}
 	p := begin(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, node, "browser.cjs")
 	cmd.Env = append(os.Environ(), "PAGE="+p.url, "WAV="+speech(t), "SHOTS="+shots, "CHROMIUM="+chromium)

@@ -17,14 +17,19 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	pb "github.com/livekit/protocol/livekit"
 	"github.com/livekit/protocol/logger"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/stretchr/testify/require"
+
+	"github.com/parley-voice/agents/playground/internal/liveserver"
+	"github.com/parley-voice/agents/plugins/openai/openaitest"
 )
 
 // A running playground is the whole program, but for its process.
 type running struct {
 	url         string
+	printed     []string     // up to the URL
 	end         func() error // as Ctrl-C does
 	diagnostics *lockedBuffer
 }
@@ -48,12 +53,15 @@ func (l *lockedBuffer) String() string {
 
 func noEnvironment(string) string { return "" }
 
-// begin runs the playground and waits for its URL. Without arguments the page gets a free port.
-func begin(t *testing.T, args ...string) *running {
+// begin runs the playground, the page on a free port, and waits for its URL.
+func begin(t *testing.T) *running {
 	t.Helper()
-	if len(args) == 0 {
-		args = []string{"-addr", "127.0.0.1:0"}
-	}
+	return beginWith(t, noEnvironment)
+}
+
+func beginWith(t *testing.T, getenv func(string) string, args ...string) *running {
+	t.Helper()
+	args = append([]string{"-addr", "127.0.0.1:0"}, args...)
 	ctx, cancel := context.WithCancel(context.Background())
 	r, w := io.Pipe()
 	p := &running{diagnostics: &lockedBuffer{}}
@@ -61,7 +69,7 @@ func begin(t *testing.T, args ...string) *running {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		err = run(ctx, args, noEnvironment, w, p.diagnostics)
+		err = run(ctx, args, getenv, w, p.diagnostics)
 		w.CloseWithError(errors.Join(err, io.EOF))
 	}()
 	p.end = func() error {
@@ -80,6 +88,7 @@ func begin(t *testing.T, args ...string) *running {
 	})
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
+		p.printed = append(p.printed, lines.Text())
 		if _, after, ok := strings.Cut(lines.Text(), "http://"); ok {
 			at, _, _ := strings.Cut(after, " ")
 			p.url = "http://" + at
@@ -123,7 +132,7 @@ func (h happening) String() string {
 		}
 		return "output " + h.Name + map[bool]string{true: " failed"}[h.Failed]
 	default:
-		return h.Type + " " + h.Source + h.Message
+		return h.Type + " " + h.Source + " " + h.Message
 	}
 }
 
@@ -167,25 +176,35 @@ func visit(t *testing.T, p *running, example string) *visitor {
 	return v
 }
 
-// sees waits until the visitor has seen exactly this.
-func (v *visitor) sees(t *testing.T, want ...string) {
+func (v *visitor) happenings() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return append([]string{}, v.seen...)
+}
+
+// waits until the visitor has seen n happenings, and returns all.
+func (v *visitor) waits(t *testing.T, n int) []string {
 	t.Helper()
 	limit := time.After(20 * time.Second)
 	for {
 		v.mu.Lock()
-		seen, changed := append([]string{}, v.seen...), v.changed
+		changed := v.changed
 		v.mu.Unlock()
-		if len(seen) >= len(want) {
-			require.Equal(t, want, seen)
-			return
+		if seen := v.happenings(); len(seen) >= n {
+			return seen
 		}
-		require.Equal(t, want[:len(seen)], seen)
 		select {
 		case <-changed:
 		case <-limit:
-			t.Fatalf("not in time: %q\nbut only: %q", want, seen)
+			t.Fatalf("not %d in time, only %q", n, v.happenings())
 		}
 	}
+}
+
+// sees waits until the visitor has seen exactly this.
+func (v *visitor) sees(t *testing.T, want ...string) {
+	t.Helper()
+	require.Equal(t, want, v.waits(t, len(want)))
 }
 
 func (v *visitor) types(text string) {
@@ -217,7 +236,7 @@ func TestTheTopicHasWhatHappensInItsOrder(t *testing.T) {
 			`call escalate {"reason":"two weeks of delay, wants more than a callback"}`, "output escalate", "specialist -> supervisor"}},
 		{"That's fair. Thank you, Ruth.", []string{
 			`call grant_credit {"order_id":"A-1002","percent":20}`, "output grant_credit", "call end_call {}", "output end_call",
-			"note What came of it:\ncaller: Dana Ortiz\ncategory: delivery\nrecorded: yes\ncallback: +14155550142, any weekday morning\n" +
+			"note  What came of it:\ncaller: Dana Ortiz\ncategory: delivery\nrecorded: yes\ncallback: +14155550142, any weekday morning\n" +
 				"escalated: two weeks of delay, wants more than a callback\nresolution: 20 % credit on the coffee grinder"}},
 	} {
 		v.types(turn.types)
@@ -232,6 +251,44 @@ func TestTheTopicHasWhatHappensInItsOrder(t *testing.T) {
 	require.Empty(t, p.diagnostics.String())
 }
 
+// With a key, or the address of a compatible server, its models answer, and the key is seen nowhere.
+func TestWithAKeyItsModelsAnswer(t *testing.T) {
+	srv := openaitest.NewLoopbackServer(
+		openaitest.Reply{Text: []string{"May we ", "record?"}},
+		openaitest.Reply{Calls: []openaitest.Call{{Name: "consent_given", Arguments: "{}"}}},
+		openaitest.Reply{Text: []string{"Hello."}})
+	defer srv.Close()
+	srv.RespondSpeech(func(*openaitest.Request) openaitest.SpeechReply { return openaitest.SpeechReply{} })
+	p := beginWith(t, func(name string) string {
+		return map[string]string{"OPENAI_BASE_URL": srv.URL(), "OPENAI_API_KEY": srv.Key(), "OPENAI_MODEL": "gpt-4.1"}[name]
+	})
+	v := visit(t, p, "support")
+	v.sees(t, " -> intake", "intake -> consent (task)")
+	v.types("Of course you may.")
+	v.sees(t, " -> intake", "intake -> consent (task)", "call consent_given {}", "output consent_given", "consent -> intake")
+	require.NoError(t, p.end())
+	require.Contains(t, p.printed[0], "gpt-4.1 of 127.0.0.1 thinks")
+	for _, shown := range append(p.printed, p.diagnostics.String(), strings.Join(v.happenings(), "\n")) {
+		require.NotContains(t, shown, srv.Key())
+	}
+}
+
+// A server of one's own takes the place of the one in the process.
+func TestAServerOfOnesOwn(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	own, err := liveserver.Start(ctx)
+	require.NoError(t, err)
+	defer own.Stop()
+	p := beginWith(t, func(name string) string {
+		return map[string]string{"LIVEKIT_API_KEY": liveserver.APIKey, "LIVEKIT_API_SECRET": liveserver.APISecret}[name]
+	}, "-livekit", own.URL)
+	url, _ := p.join(t, "triage")
+	require.Equal(t, own.URL, url)
+	visit(t, p, "triage").sees(t, " -> triage")
+	require.NoError(t, p.end())
+}
+
 // Every example begins, whatever the page names.
 func TestEveryExampleBegins(t *testing.T) {
 	p := begin(t)
@@ -241,23 +298,40 @@ func TestEveryExampleBegins(t *testing.T) {
 	} {
 		t.Run(example, func(t *testing.T) {
 			v := visit(t, p, example)
-			limit := time.After(20 * time.Second)
-			for {
-				v.mu.Lock()
-				seen, changed := append([]string(nil), v.seen...), v.changed
-				v.mu.Unlock()
-				if len(seen) > 0 {
-					require.Equal(t, first, seen[0])
-					return
-				}
-				select {
-				case <-changed:
-				case <-limit:
-					t.Fatal("nothing was seen")
-				}
-			}
+			require.Equal(t, first, v.waits(t, 1)[0])
 		})
 	}
+}
+
+// What a program shows beside the talk is on the page: here the screen of a drive-thru.
+func TestWhatAProgramShowsIsSent(t *testing.T) {
+	p := begin(t)
+	v := visit(t, p, "drivethru")
+	v.sees(t, " -> drivethru")
+	v.types("Medium.")
+	seen := v.waits(t, 4)
+	require.Equal(t, []string{" -> drivethru",
+		`call order_combo_meal {"meal_id":"combo_classic","drink_id":"cola","drink_size":"M","fries_size":"L","sauce_id":null}`,
+		"output order_combo_meal"}, seen[:3])
+	require.Contains(t, seen[3], "note  ")
+	require.Contains(t, seen[3], "Classic Burger Combo")
+}
+
+// Whoever hangs up leaves nothing behind: the session closes, and the room is deleted.
+func TestHangingUpEndsTheCall(t *testing.T) {
+	p := begin(t)
+	v := visit(t, p, "support")
+	v.sees(t, " -> intake", "intake -> consent (task)")
+	url, _ := p.join(t, "support")
+	rooms := lksdk.NewRoomServiceClient(strings.Replace(url, "ws:", "http:", 1), liveserver.APIKey, liveserver.APISecret)
+	open := func() int {
+		answer, err := rooms.ListRooms(t.Context(), &pb.ListRoomsRequest{})
+		require.NoError(t, err)
+		return len(answer.Rooms)
+	}
+	require.Equal(t, 1, open())
+	v.room.Disconnect()
+	require.Eventually(t, func() bool { return open() == 0 }, 15*time.Second, 20*time.Millisecond)
 }
 
 // Ctrl-C ends everything, calls that run included, and the page's port is free again.

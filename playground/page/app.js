@@ -56,6 +56,7 @@ function connected(is) {
 	$('join').textContent = is ? 'Hang up' : 'Start';
 	$('join').classList.toggle('primary', !is);
 	$('example').disabled = is;
+	document.body.classList.toggle('in-call', is);
 	$('say').disabled = $('say-form').querySelector('button').disabled = !is;
 	$('mic').disabled = !is || deaf;
 	$('say').placeholder = is ? 'Type to the agent' : 'Start, then talk or type';
@@ -78,7 +79,7 @@ async function microphone(on) {
 
 function pressed(on) {
 	$('mic').setAttribute('aria-pressed', on);
-	$('mic').textContent = on ? 'Microphone on' : 'Microphone off';
+	$('mic').textContent = on ? 'Mic on' : 'Mic off';
 }
 
 function wire(room) {
@@ -205,7 +206,7 @@ function draw() {
 		e.append(...children);
 		return e;
 	};
-	const width = 300, high = 36, gap = 34, left = 70, box = 160;
+	const width = 320, high = 36, gap = 34, left = 80, box = 160;
 	const y = i => 6 + i * (high + gap);
 	const place = new Map(graph.nodes.map((n, i) => [n.id, i]));
 	const parts = [svg('defs', {}, svg('marker', {id: 'tip', viewBox: '0 0 8 8', refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto-start-reverse'},
@@ -225,6 +226,7 @@ function draw() {
 			svg('rect', {x: left, y: y(i), width: box, height: high, rx: n.task ? 4 : 18}),
 			svg('text', {x: left + box / 2, y: y(i) + high / 2 + 5, 'text-anchor': 'middle'}, name)));
 	}
+	$('nobody').hidden = true;
 	const height = y(graph.nodes.length) - gap + 12;
 	$('graph').replaceChildren(svg('svg', {viewBox: `0 0 ${width} ${height}`, width, height}, ...parts));
 	$('graph').setAttribute('aria-label', `${graph.nodes.map(n => n.id).join(', ')}. ${graph.now} has the floor.`);
@@ -271,7 +273,7 @@ function latency({total, parts, said}) {
 	const li = document.createElement('li'), p = document.createElement('p'), bar = document.createElement('div');
 	const what = document.createElement('span'), ms = document.createElement('span');
 	what.textContent = said || 'answer';
-	ms.textContent = `${Math.round(total)} ms`;
+	ms.textContent = total < 1000 ? `${Math.round(total)} ms` : `${(total / 1000).toFixed(2)} s`;
 	p.append(what, ms);
 	bar.className = 'bar';
 	bar.setAttribute('role', 'img');
@@ -302,6 +304,8 @@ function reset() {
 	longest = 1;
 	$('lines').replaceChildren();
 	$('graph').replaceChildren();
+	$('graph').setAttribute('aria-label', 'No agent yet');
+	$('nobody').hidden = false;
 	const empty = (id, text) => {
 		const li = document.createElement('li');
 		li.className = 'empty';
@@ -329,5 +333,6 @@ $('say-form').onsubmit = e => {
 	send($('say').value);
 	$('say').value = '';
 };
+new ResizeObserver(() => { $('lines').scrollTop = $('lines').scrollHeight; }).observe($('lines')); // a phone's keyboard opens
 document.addEventListener('click', () => room?.startAudio().catch(() => {}));
 start().catch(err => notice(`The page cannot reach its server: ${err.message}`));

@@ -38,8 +38,7 @@ type improviser struct {
 
 	mu       sync.Mutex
 	at       int    // the step that was played last
-	answered string // the caller's words that were answered last
-	acting   bool   // the answer called something, and more of it follows
+	answered string // the id of what the caller said last, once it was answered
 	calls    int
 }
 
@@ -62,11 +61,10 @@ func (m *improviser) answer(req agents.ChatRequest) (string, []agents.ToolCall) 
 	defer m.mu.Unlock()
 	i, otherwise := m.next(req)
 	if i < 0 {
-		m.acting = false
 		return otherwise, nil
 	}
 	step := m.steps[i]
-	m.at, m.acting = i, len(step.calls) > 0
+	m.at = i
 	var calls []agents.ToolCall
 	for _, call := range step.calls {
 		m.calls++
@@ -81,8 +79,8 @@ func (m *improviser) next(req agents.ChatRequest) (step int, otherwise string) {
 	// After a handoff the new agent may read nothing later than the words that led to it: they are answered already. And
 	// a request without tools is not the caller's turn, but one to sum up what was said.
 	said, ok := lastSaid(req).(*agents.ChatMessage)
-	if ok && said.Role == agents.RoleUser && len(req.Tools) > 0 && !(m.acting && said.Text() == m.answered) {
-		m.answered = said.Text()
+	if ok && said.Role == agents.RoleUser && len(req.Tools) > 0 && said.ID != m.answered {
+		m.answered = said.ID
 		return m.hear(said.Text(), req)
 	}
 	for i := range m.ahead() {

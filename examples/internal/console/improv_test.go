@@ -65,6 +65,7 @@ func TestWhatIsNotInTheScriptIsAnsweredWithWhatIs(t *testing.T) {
 			say("How is the weather in Lisbon today?"))
 		require.Equal(t, "My script has that elsewhere. You can say: “What does a pen cost?” Or: “And the moon, please?”", say("Bob is my name"))
 		require.Equal(t, "To whom?", say("I take the pen"))
+		require.Equal(t, "My script has that elsewhere. You can say: “Bob is my name.”", say("I take the pen"))
 		require.Equal(t, "My script has that elsewhere. You can say: “Bob is my name.”", say("Let me talk to the boss!"))
 		require.Equal(t, "Thanks, Bob.", say("Bob is my name."))
 	})
@@ -84,6 +85,7 @@ func TestAlike(t *testing.T) {
 		{"share go ahead", "Sure, go ahead.", true},
 		{"i insane are days where is my order you one thousand nine", "Hi, it's Dana Ortiz. Where is my order A-1009?", true},
 		{"yes please head and tommy", "Yes, please have them call me.", true},
+		{"where is my order number a-1009 it's dana", "Hi, it's Dana Ortiz. Where is my order A-1009?", true},
 		{"yes", "No.", false},
 		{"", "No.", false},
 		{"how is the weather", "Sure, go ahead.", false},
@@ -92,4 +94,23 @@ func TestAlike(t *testing.T) {
 	} {
 		require.Equal(t, tt.want, alike(tt.said, tt.line) >= enough, "%q and %q: %.2f", tt.said, tt.line, alike(tt.said, tt.line))
 	}
+}
+
+// A step that calls what is not on offer is no answer, even if it is the next.
+func TestAnAnswerCallsOnlyWhatIsOnOffer(t *testing.T) {
+	chat := new(agents.ChatContext)
+	chat.AddMessage(agents.RoleSystem, "Greet.")
+	llm := Script{
+		OnInstructions("Greet.").Call("wave", `{}`),
+		OnInstructions("Greet.").Say("Hello."),
+	}.Improvise()
+	agenttest.Run(t, func(t *testing.T) {
+		var said string
+		for chunk, err := range llm.Chat(t.Context(), agents.ChatRequest{Context: chat}) {
+			require.NoError(t, err)
+			said += chunk.Text
+			require.Empty(t, chunk.Calls)
+		}
+		require.Equal(t, "Hello.", said)
+	})
 }
