@@ -69,7 +69,7 @@ func TestLocalJob(t *testing.T) {
 		})
 		start := time.Now()
 		require.NoError(t, w.RunJob(t.Context(), LocalJob{
-			IO: agents.IO{TextOutput: out}, OnSession: func(s *agents.AgentSession) { session = s },
+			IO: agents.IO{TextOutput: out}, OnSession: func(_ *Job, s *agents.AgentSession) { session = s },
 		}))
 		require.Equal(t, []string{"greeted mock_user", "shutdown: the session has ended"}, order)
 		require.Equal(t, "Hello there.", out.text)
@@ -113,6 +113,7 @@ func TestLocalJobEnds(t *testing.T) {
 				shut := 0
 				w.o.OnSessionEnd = func(context.Context, *Job) error { shut++; return nil }
 				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
 				if tt.during != nil {
 					go func() {
 						time.Sleep(time.Second)

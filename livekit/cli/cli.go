@@ -120,6 +120,7 @@ type command struct {
 var commands = []command{
 	{"start", "run the worker in production", (*process).start},
 	{"dev", "run the worker while developing; restarts when a file changes", (*process).dev},
+	{"console", "talk to the agent here, without a server", (*process).console},
 	{"connect", "run one job in a room", (*process).connect},
 	{"download-files", "fetch the files that the agent needs", (*process).downloadFiles},
 }
