@@ -57,7 +57,7 @@ func (p *process) console(ctx context.Context, name string, args []string) error
 
 	o := p.worker(s)
 	// There is no server; a client made in a job finds nobody at this address.
-	o.URL, o.APIKey, o.APISecret = cmp.Or(o.URL, "ws://console.invalid"), cmp.Or(o.APIKey, "console"), cmp.Or(o.APISecret, "console")
+	o.URL, o.APIKey, o.APISecret = cmp.Or(o.URL, "ws://console.invalid"), cmp.Or(o.APIKey, "none"), cmp.Or(o.APISecret, "none")
 	if o.Logger == nil {
 		o.Logger = log
 		p.useLogger(log)

@@ -121,7 +121,7 @@ func TestConsoleEnds(t *testing.T) {
 		}, 0, "", "→ hang_up"},
 		{"the entrypoint fails", func(*testing.T) func(context.Context, *livekit.Job) error {
 			return func(context.Context, *livekit.Job) error { return errors.New("no model") }
-		}, 1, "agent console: no model\n", "the entrypoint failed"},
+		}, 1, "agent console: no model\n", `"room":"console","error":"no model"}`},
 		{"the session does not start", func(*testing.T) func(context.Context, *livekit.Job) error {
 			return func(ctx context.Context, job *livekit.Job) error {
 				return job.StartSession(ctx, agents.NewSession(agents.Options{MaxToolSteps: -7}), &agents.Agent{}, livekit.RoomOptions{})

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"unsafe"
 
-	"github.com/stretchr/testify/require"
 	"github.com/parley-voice/agents"
 	"github.com/parley-voice/agents/livekit"
+	"github.com/stretchr/testify/require"
 )
 
 // An echo is a model that repeats what it was told.
