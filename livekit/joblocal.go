@@ -37,7 +37,7 @@ type LocalJob struct {
 	IO agents.IO
 	// OnSession, if set, is called without Join when the job has made its session, before that starts; on the goroutine
 	// of whoever starts it.
-	OnSession func(session *agents.AgentSession)
+	OnSession func(job *Job, session *agents.AgentSession)
 }
 
 // A localRoom is where a job without a room takes place. The job's mu guards it.
@@ -180,7 +180,7 @@ func (j *Job) startLocalSession(ctx context.Context, session *agents.AgentSessio
 		return err
 	}
 	if j.local.OnSession != nil {
-		j.local.OnSession(session)
+		j.local.OnSession(j, session)
 	}
 	if err := session.Start(ctx, first, j.local.IO); err != nil {
 		return fmt.Errorf("livekit: starting the session: %w", err)

@@ -69,7 +69,7 @@ func TestLocalJob(t *testing.T) {
 		})
 		start := time.Now()
 		require.NoError(t, w.RunJob(t.Context(), LocalJob{
-			IO: agents.IO{TextOutput: out}, OnSession: func(s *agents.AgentSession) { session = s },
+			IO: agents.IO{TextOutput: out}, OnSession: func(_ *Job, s *agents.AgentSession) { session = s },
 		}))
 		require.Equal(t, []string{"greeted mock_user", "shutdown: the session has ended"}, order)
 		require.Equal(t, "Hello there.", out.text)

@@ -54,7 +54,7 @@ func Main(app App) {
 		}
 		cancel(errSignal)
 		<-signals
-		p.restoreTerminal()
+		p.abort()
 		os.Exit(1)
 	}()
 	os.Exit(p.run(ctx, os.Args[1:]))
@@ -77,25 +77,37 @@ type process struct {
 	leaving        chan struct{} // closed when the user wants to leave
 	leave          func()
 
-	mu      sync.Mutex
-	restore func() // of the terminal
+	mu     sync.Mutex
+	aborts map[int]func()
+	next   int
 }
 
 func newProcess(app App, stdin io.Reader, stdout, stderr io.Writer) *process {
 	app.Name = cmp.Or(app.Name, strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"))
-	p := &process{app: app, stdin: stdin, stdout: stdout, stderr: stderr, leaving: make(chan struct{})}
+	p := &process{app: app, stdin: stdin, stdout: stdout, stderr: stderr, leaving: make(chan struct{}), aborts: map[int]func(){}}
 	p.leave = sync.OnceFunc(func() { close(p.leaving) })
 	return p
 }
 
-// restoreTerminal puts the terminal back, if it was changed.
-func (p *process) restoreTerminal() {
+// onAbort has f called before the second signal ends the process, unless the function that it returns is called first.
+func (p *process) onAbort(f func()) (forget func()) {
 	p.mu.Lock()
-	restore := p.restore
-	p.restore = nil
-	p.mu.Unlock()
-	if restore != nil {
-		restore()
+	defer p.mu.Unlock()
+	n := p.next
+	p.next++
+	p.aborts[n] = f
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.aborts, n)
+	}
+}
+
+func (p *process) abort() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range p.aborts {
+		f()
 	}
 }
 
@@ -108,6 +120,7 @@ type command struct {
 var commands = []command{
 	{"start", "run the worker in production", (*process).start},
 	{"dev", "run the worker while developing; restarts when a file changes", (*process).dev},
+	{"console", "talk to the agent here, without a server", (*process).console},
 	{"connect", "run one job in a room", (*process).connect},
 	{"download-files", "fetch the files that the agent needs", (*process).downloadFiles},
 }

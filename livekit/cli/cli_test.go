@@ -146,7 +146,7 @@ func TestCommandLine(t *testing.T) {
 		status, stdout, stderr := result(t, app, args...)
 		require.Zero(t, status)
 		require.Empty(t, stderr)
-		for _, name := range []string{"answers calls", "start", "dev", "connect", "download-files"} {
+		for _, name := range []string{"answers calls", "start", "dev", "console", "connect", "download-files"} {
 			require.Contains(t, stdout, name)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -61,6 +62,7 @@ var programs = map[string]func() App{
 type program struct {
 	t      *testing.T
 	cmd    *exec.Cmd
+	stdin  io.WriteCloser
 	lines  chan string
 	stderr *output
 	exited chan struct{}
@@ -74,6 +76,8 @@ func runProgram(t *testing.T, name string, args ...string) *program {
 	p.cmd.Env = append(os.Environ(), asProgram+"="+name)
 	p.cmd.Stderr = p.stderr
 	stdout, err := p.cmd.StdoutPipe()
+	require.NoError(t, err)
+	p.stdin, err = p.cmd.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.cmd.Start())
 	go func() {
