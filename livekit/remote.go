@@ -152,63 +152,95 @@ func (r *roomRemotes) take(from string, n uint64, m *agentpb.AgentSessionMessage
 		o = &remoteOrder{}
 		r.senders[from] = o
 	}
-	for _, m := range o.push(n, m, now) {
+	r.give(from, o.push(n, m, now))
+	r.arm(from, o, now)
+}
+
+func (r *roomRemotes) give(from string, messages []*agentpb.AgentSessionMessage) {
+	for _, m := range messages {
 		for _, p := range r.peers {
 			p.receive(from, m)
 		}
 	}
 }
 
-// A remoteOrder puts the messages of a sender in order.
-type remoteOrder struct {
-	next uint64 // 0 before the first
-	held map[uint64]*agentpb.AgentSessionMessage
-	// since is when the first of the held came.
-	since time.Time
+// arm has what is held be given when nothing else comes.
+func (r *roomRemotes) arm(from string, o *remoteOrder, now time.Time) {
+	if o.armed || len(o.held) == 0 {
+		return
+	}
+	o.armed = true
+	time.AfterFunc(o.due().Sub(now), func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		o.armed = false
+		now := time.Now()
+		r.give(from, o.release(now))
+		r.arm(from, o, now)
+	})
 }
 
-// What is missing is waited for until this many messages came after it, or one came this much later.
+// A remoteOrder puts the messages of a sender in order.
+type remoteOrder struct {
+	next  uint64 // 0 before the first
+	held  map[uint64]*agentpb.AgentSessionMessage
+	since time.Time // when the first of the held came
+	armed bool
+}
+
+// What is missing is waited for until this many messages came after it, or for this long. Whether anything is missing
+// before the first message of a sender who was there before us is not known, and waited for a little.
 const (
 	maxRemoteHeld  = 64
 	remotePatience = time.Second
+	remoteFirst    = 100 * time.Millisecond
 )
 
 // push takes a message, and returns those whose turn it is. One without a number is next at once.
-func (o *remoteOrder) push(n uint64, m *agentpb.AgentSessionMessage, now time.Time) (all []*agentpb.AgentSessionMessage) {
-	give := func(m *agentpb.AgentSessionMessage) {
-		if m != nil {
-			all = append(all, m)
-		}
+func (o *remoteOrder) push(n uint64, m *agentpb.AgentSessionMessage, now time.Time) []*agentpb.AgentSessionMessage {
+	if o.next > 0 && n < o.next && o.next-n > maxRemoteHeld { // the sender has begun anew
+		o.next, o.held = 0, nil
 	}
 	if n == 0 || n < o.next {
-		if n > 0 && o.next-n > maxRemoteHeld { // the sender has begun anew
-			o.next, o.held = n+1, nil
+		if m == nil {
+			return nil
 		}
-		give(m)
-		return all
+		return []*agentpb.AgentSessionMessage{m}
 	}
-	if o.next == 0 {
-		o.next = n
+	if n == 1 {
+		o.next = 1
 	}
 	if len(o.held) == 0 {
-		o.since = now
-	}
-	if o.held == nil {
-		o.held = map[uint64]*agentpb.AgentSessionMessage{}
+		o.since, o.held = now, map[uint64]*agentpb.AgentSessionMessage{}
 	}
 	o.held[n] = m
+	return o.release(now)
+}
+
+// due is when to release what is held although something may be missing.
+func (o *remoteOrder) due() time.Time {
+	if o.next == 0 {
+		return o.since.Add(remoteFirst)
+	}
+	return o.since.Add(remotePatience)
+}
+
+func (o *remoteOrder) release(now time.Time) (all []*agentpb.AgentSessionMessage) {
 	for len(o.held) > 0 {
 		m, ok := o.held[o.next]
-		if !ok && len(o.held) <= maxRemoteHeld && now.Sub(o.since) < remotePatience {
-			break
-		}
-		if !ok {
+		switch {
+		case ok:
+			delete(o.held, o.next)
+			o.next++
+			o.since = now
+			if m != nil {
+				all = append(all, m)
+			}
+		case len(o.held) > maxRemoteHeld || !now.Before(o.due()):
 			o.next = o.first()
-			continue
+		default:
+			return all
 		}
-		delete(o.held, o.next)
-		o.next++
-		give(m)
 	}
 	return all
 }

@@ -336,19 +336,27 @@ func TestMessagesArePutInOrder(t *testing.T) {
 		{"begun in the middle", "7 8 9", "7 8 9"},
 		{"two exchanged", "1 3 2 4", "1 2 3 4"},
 		{"one is lost", "1 3 + 4 + 5 6", "1 3 4 5 6"},
+		{"one is lost, and no more come", "1 3", "1 3"},
 		{"one is late", "1 3 + 4 + 5 2 6", "1 3 4 5 2 6"},
 		{"one cannot be read", "1 2! 3", "1 3"},
 		{"without numbers", "0 0 0", "0 0 0"},
-		{"the sender begins anew", "500 501 1 2", "500 501 1 2"},
-		{"two exchanged at the beginning", "2 1 3", "2 1 3"},
+		{"the sender begins anew", "500 501 + 1 2", "500 501 1 2"},
+		{"two exchanged at the beginning", "2 1 3", "1 2 3"},
+		{"two exchanged of one who was there before", "8 7 + 9", "7 8 9"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var o remoteOrder
 			now := time.Unix(0, 0)
 			var given []string
-			for _, word := range strings.Fields(c.come) {
+			give := func(all []*agentpb.AgentSessionMessage) {
+				for _, m := range all {
+					given = append(given, m.GetRequest().GetRequestId())
+				}
+			}
+			for _, word := range strings.Fields(c.come + " + +") {
 				if word == "+" {
 					now = now.Add(600 * ms)
+					give(o.release(now))
 					continue
 				}
 				var n uint64
@@ -358,19 +366,37 @@ func TestMessagesArePutInOrder(t *testing.T) {
 				if strings.HasSuffix(word, "!") {
 					m = nil
 				}
-				for _, m := range o.push(n, m, now) {
-					given = append(given, m.GetRequest().GetRequestId())
-				}
+				give(o.push(n, m, now))
 			}
 			require.Equal(t, c.given, strings.Join(given, " "))
 		})
 	}
 	var o remoteOrder
 	o.push(1, nil, time.Unix(0, 0))
+	require.Empty(t, o.held)
 	for n := range uint64(1000) {
 		o.push(n+3, nil, time.Unix(0, 0))
 		require.LessOrEqual(t, len(o.held), maxRemoteHeld)
 	}
+}
+
+// A message after one that was lost is not lost with it, although no more come.
+func TestAMessageAfterALostOneComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var peers roomRemotes
+		r := newRemoteSession(nil, &peers, "agent")
+		event := &agentpb.AgentSessionMessage{Message: &agentpb.AgentSessionMessage_Event{Event: &agentpb.AgentSessionEvent{}}}
+		for _, n := range []uint64{1, 3} {
+			peers.take("agent", n, event, time.Now())
+		}
+		begun := time.Now()
+		for range 2 {
+			_, err := r.NextEvent(t.Context())
+			require.NoError(t, err)
+		}
+		require.Equal(t, remotePatience, time.Since(begun))
+		r.Close()
+	})
 }
 
 // Worker 35. Each event of a session that is told has its counterpart.

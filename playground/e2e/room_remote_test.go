@@ -56,7 +56,7 @@ func TestASessionIsLedFromElsewhereInTheRoom(t *testing.T) {
 			said = append(said, m.GetRole().String())
 		}
 		if e.GetUserStateChanged() == nil { // that one may be told late
-			require.False(t, e.GetCreatedAt().AsTime().Before(last))
+			require.False(t, e.GetCreatedAt().AsTime().Before(last), "%v after %v", e, last)
 			last = e.GetCreatedAt().AsTime()
 		}
 	}
