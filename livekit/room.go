@@ -27,6 +27,8 @@ type Room struct {
 	mu      sync.Mutex
 	members []*RoomIO
 	topics  bool // the handlers of streams are registered
+
+	remotes roomRemotes
 }
 
 // NewRoom returns a room that has not been joined. callback may be nil; its functions are called before the sessions
@@ -106,16 +108,24 @@ func isClosed(c <-chan struct{}) bool {
 
 // add makes a RoomIO hear of events.
 func (r *Room) add(m *RoomIO) error {
+	if err := r.listen(); err != nil {
+		return err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.topics {
-		r.topics = true
-		if err := r.registerTopics(); err != nil {
-			return err
-		}
-	}
 	r.members = append(r.members, m)
 	return nil
+}
+
+// listen has the room's streams come to us.
+func (r *Room) listen() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.topics {
+		return nil
+	}
+	r.topics = true
+	return r.registerTopics()
 }
 
 func (r *Room) remove(m *RoomIO) {

@@ -22,6 +22,9 @@ func (r *Room) registerTopics() error {
 	if err := r.RegisterByteStreamHandler(topicPreConnect, r.preConnect); err != nil {
 		return fmt.Errorf("livekit: %w", err)
 	}
+	if err := r.RegisterByteStreamHandler(topicSession, r.remoteStream); err != nil {
+		return fmt.Errorf("livekit: %w", err)
+	}
 	return nil
 }
 

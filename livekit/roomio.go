@@ -64,6 +64,7 @@ type RoomIO struct {
 	session  *agents.AgentSession
 	closed   bool
 	finished chan struct{}
+	host     *remoteHost // nil if it is off
 
 	deleting sync.Once     // the room
 	started  atomic.Bool   // the session
@@ -403,6 +404,14 @@ func (r *RoomIO) Attach(session *agents.AgentSession) {
 		return
 	}
 	r.attr.setState(agents.AgentInitializing)
+	if on(r.o.RemoteSession) {
+		host := newRemoteHost(newRoomLink(r.room), r.room.joined, session, r.log)
+		host.stats = r.remoteStats
+		r.mu.Lock()
+		r.host = host
+		r.mu.Unlock()
+		r.room.remotes.add(host)
+	}
 	events := session.Events(r.ctx)
 	r.spawn(func(ctx context.Context) {
 		defer close(r.heardAll)
@@ -485,6 +494,13 @@ func (r *RoomIO) close() {
 	defer close(r.finished)
 	r.room.remove(r)
 	r.lastEvents()
+	r.mu.Lock()
+	host := r.host
+	r.mu.Unlock()
+	if host != nil {
+		host.close()
+		r.room.remotes.remove(host)
+	}
 	r.attr.close()
 	r.text.close()
 	if r.in != nil {

@@ -65,6 +65,10 @@ type RoomOptions struct {
 	// LegacyTranscription says whether transcripts are also sent in the way that was used before text streams: On.
 	LegacyTranscription agents.Toggle
 
+	// RemoteSession says whether participants of the room can watch and lead the session, see [RemoteSession]: On. The
+	// server does not restrict who may.
+	RemoteSession agents.Toggle
+
 	// CloseOnDisconnect says whether the session closes when its participant leaves for one of CloseReasons: On.
 	CloseOnDisconnect agents.Toggle
 	// CloseReasons are, by default, that they left of their own accord, that they declined and that the room was deleted.

@@ -11,11 +11,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	pb "github.com/livekit/protocol/livekit"
 	"github.com/pion/interceptor"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 	"github.com/stretchr/testify/require"
 
+	agents "github.com/parley-voice/agents"
 	"github.com/parley-voice/agents/internal/opus"
 )
 
@@ -122,6 +124,40 @@ func TestARecordingIsHeardBeforeWhatIsLive(t *testing.T) {
 		require.GreaterOrEqual(t, rest, 1460*ms, "the encoder begins softly")
 		require.WithinDuration(t, begun, time.Now(), 300*ms, "what is past takes no time")
 		require.Zero(t, in.Dropped())
+	})
+}
+
+// A recording comes to the sessions in the room as a stream of bytes, and to none that has no use for it.
+func TestARecordingComesAsAStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		room := NewRoom(nil)
+		var ios []*RoomIO
+		for _, o := range []RoomOptions{{}, {PreConnect: agents.Never}, {AudioInput: agents.Off}} {
+			r, err := NewRoomIO(room, o)
+			require.NoError(t, err)
+			ios = append(ios, r)
+		}
+		send := func(id, mime string, data ...byte) {
+			room.OnStreamHeader(&pb.DataStream_Header{
+				StreamId: id, Topic: topicPreConnect, MimeType: mime,
+				Attributes:    map[string]string{"trackId": "TR_" + id, "sampleRate": "16000", "channels": "1"},
+				ContentHeader: &pb.DataStream_Header_ByteHeader{ByteHeader: &pb.DataStream_ByteHeader{}},
+			}, "caller")
+			for i, b := range data {
+				room.OnStreamChunk(&pb.DataStream_Chunk{StreamId: id, ChunkIndex: uint64(i), Content: []byte{b, 0}})
+			}
+			room.OnStreamTrailer(&pb.DataStream_Trailer{StreamId: id})
+			synctest.Wait()
+		}
+		send("1", "audio/pcm", 7, 8, 9)
+		send("2", "audio/opus", 7)
+		require.Len(t, ios[0].early.kept, 1, "the second cannot be decoded")
+		require.Equal(t, []int16{7, 8, 9}, ios[0].early.take("TR_1", time.Second, nil))
+		require.Empty(t, ios[1].early.kept)
+		require.Empty(t, ios[2].early.kept)
+		for _, r := range ios {
+			require.NoError(t, r.Close(t.Context()))
+		}
 	})
 }
 

@@ -146,7 +146,8 @@ type microphone struct {
 	done  chan struct{}
 
 	mu      sync.Mutex
-	left    int // frames of the tone
+	left    int     // frames of the tone
+	words   []int16 // what is said before it, at hearRate
 	freq    float64
 	still   bool // sends nothing at all
 	lose    int  // one packet of so many
@@ -195,6 +196,13 @@ func (m *microphone) speak(d time.Duration) {
 	m.left = int(d / (20 * time.Millisecond))
 }
 
+// say sends what somebody says. It does not wait.
+func (m *microphone) say(samples []int16) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.words = append(m.words, samples...)
+}
+
 func (m *microphone) set(f func(*microphone)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -203,7 +211,7 @@ func (m *microphone) set(f func(*microphone)) {
 
 func (m *microphone) run() {
 	defer close(m.done)
-	encoder, _ := opus.NewEncoder(opus.EncoderOptions{SampleRate: hearRate, FEC: true})
+	encoder, _ := opus.NewEncoder(opus.EncoderOptions{SampleRate: hearRate, Bitrate: 32_000, FEC: true})
 	defer encoder.Close()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -220,14 +228,20 @@ func (m *microphone) run() {
 		}
 		m.mu.Lock()
 		talking, still, lose, freq, encrypt := m.left > 0, m.still, m.lose, m.freq, m.encrypt
-		m.left = max(0, m.left-1)
+		words := m.words[:min(n, len(m.words))]
+		m.words = m.words[len(words):]
+		if len(words) == 0 {
+			m.left = max(0, m.left-1)
+		}
 		m.mu.Unlock()
 		packet.Timestamp += 960
 		if still {
 			continue
 		}
 		samples := make([]int16, n)
-		if talking {
+		if len(words) > 0 {
+			copy(samples, words)
+		} else if talking {
 			samples = tone(freq, hearRate, n, i*n)
 		}
 		payload, err := encoder.Encode(nil, samples)
