@@ -97,7 +97,8 @@ type Job struct {
 	dir         string
 }
 
-// A JobSession is what a job closes when it ends: an *agents.AgentSession is one.
+// A JobSession is what a job closes when it ends: an *agents.AgentSession is one, and closes for
+// [agents.CloseJobShutdown].
 type JobSession interface {
 	// Close ends the session; what is said is cut off.
 	Close() error

@@ -141,7 +141,7 @@ func (j *Job) closeSessions() {
 	var all sync.WaitGroup
 	for _, s := range sessions {
 		all.Go(func() {
-			j.step("closing a session", j.w.o.SessionCloseTimeout, func(context.Context) error { return s.Close() })
+			j.step("closing a session", j.w.o.SessionCloseTimeout, func(context.Context) error { return closeForJob(s) })
 		})
 	}
 	all.Wait() // each is bounded
