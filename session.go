@@ -156,6 +156,12 @@ func (s *AgentSession) AgentState() AgentState { return s.c.agentStateNow() }
 // Usage returns what was used of each model so far.
 func (s *AgentSession) Usage() []ModelUsage { return s.c.usageCopy() }
 
+// Options returns what the session was made with, and Turn as UpdateTurnOptions last set it.
+func (s *AgentSession) Options() (o Options) {
+	s.c.read(func() { o = s.c.opts })
+	return o
+}
+
 // Events returns the session's events from now on, until ctx is done or the session has closed. A receiver that is
 // too slow loses metrics, which a [Gap] counts, and nothing else; one that is 65,536 events behind is cut off.
 func (s *AgentSession) Events(ctx context.Context) iter.Seq[Event] { return s.c.events.subscribe(ctx) }

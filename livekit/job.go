@@ -91,6 +91,7 @@ type Job struct {
 	waiters     map[*participantWait]struct{}
 	greeters    []*greeter
 	sessions    []JobSession
+	report      *jobReport // of the first session
 	onShutdown  []func(context.Context, string) error
 	beforeLeave []func(context.Context, string) error
 	api         *lksdk.LiveKitAPI
@@ -236,14 +237,20 @@ func (j *Job) addHook(to *[]func(context.Context, string) error, f func(context.
 	return nil
 }
 
-// AddSession makes the session one of the job's: it is closed when the job ends.
+// AddSession makes the session one of the job's: it is closed when the job ends. The first that is an
+// *agents.AgentSession is the one of [Job.Session]; add it before it starts, for its report to be complete.
 func (j *Job) AddSession(s JobSession) error {
+	report := j.newReport(s)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.reason != EndNone {
 		return ErrJobEnded
 	}
 	j.sessions = append(j.sessions, s)
+	if j.report == nil && report != nil {
+		j.report = report
+		report.follow(j.ctx)
+	}
 	return nil
 }
 

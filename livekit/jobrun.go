@@ -145,6 +145,7 @@ func (j *Job) closeSessions() {
 		})
 	}
 	all.Wait() // each is bounded
+	j.reported()
 }
 
 // step runs f on a goroutine of its own, until it returns or its limit is over and it did not heed its context either.

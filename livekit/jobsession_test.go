@@ -2,7 +2,11 @@ package livekit
 
 import (
 	"context"
+	"encoding/json"
+	"iter"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,4 +34,79 @@ func TestASessionClosesForItsJobsEnd(t *testing.T) {
 		}
 		require.Equal(t, agents.CloseJobShutdown, reason)
 	})
+}
+
+// sayYes is a model that agrees.
+type sayYes struct{}
+
+func (sayYes) Chat(context.Context, agents.ChatRequest) iter.Seq2[agents.ChatChunk, error] {
+	return func(yield func(agents.ChatChunk, error) bool) { yield(agents.ChatChunk{Text: "Yes."}, nil) }
+}
+
+// OnSessionEnd finds the whole of the first session in its report, the closing included; nothing that was said is there if
+// the job forbids it, and the worker's keys never are.
+func TestTheSessionsReportIsComplete(t *testing.T) {
+	for name, redact := range map[string]bool{"open": false, "redacted": true} {
+		t.Run(name, func(t *testing.T) {
+			reports := make(map[string]string)
+			o := workerOptions(func(ctx context.Context, j *Job) error {
+				if j.ID() == "AJ_none" {
+					return untilShutdown(ctx, j)
+				}
+				session := agents.NewSession(agents.Options{LLM: sayYes{}})
+				if err := j.AddSession(session); err != nil {
+					return err
+				}
+				second := agents.NewSession(agents.Options{})
+				if err := j.AddSession(second); err != nil || j.Session() != session {
+					panic("the first session is the job's")
+				}
+				if err := session.Start(ctx, &agents.Agent{ID: "agent", Instructions: "Answer."}, agents.IO{}); err != nil {
+					return err
+				}
+				if _, err := session.Run(ctx, "what was said, and "+testSecret); err != nil {
+					return err
+				}
+				return untilShutdown(ctx, j)
+			})
+			o.OnSessionEnd = func(_ context.Context, j *Job) error {
+				report, err := j.SessionReport()
+				if err != nil {
+					reports[j.ID()] = err.Error()
+					return nil
+				}
+				reports[j.ID()] = string(report)
+				return nil
+			}
+			inBubble(t, o, func(t *testing.T, rig *workerRig) {
+				job := testJob("AJ_one")
+				job.EnableRedaction = redact
+				_, err := rig.server.Dispatch(job)
+				require.NoError(t, err)
+				rig.dispatch("AJ_none")
+				time.Sleep(time.Minute)
+				require.NoError(t, rig.w.Close())
+				require.Equal(t, ErrNoSession.Error(), reports["AJ_none"])
+				var report struct {
+					JobID    string `json:"job_id"`
+					RoomID   string `json:"room_id"`
+					Room     string
+					Duration float64
+					Redacted bool
+					Events   []struct {
+						Type   string
+						Reason string
+					}
+				}
+				text := reports["AJ_one"]
+				require.NoError(t, json.Unmarshal([]byte(text), &report), text)
+				require.Equal(t, []string{"AJ_one", "RM_AJ_one", "room-AJ_one"}, []string{report.JobID, report.RoomID, report.Room})
+				require.Equal(t, 60.0, report.Duration)
+				require.Equal(t, redact, report.Redacted)
+				require.Equal(t, string(agents.CloseJobShutdown), report.Events[len(report.Events)-1].Reason)
+				require.Equal(t, !redact, strings.Contains(text, "what was said"))
+				require.NotContains(t, text, testSecret)
+			})
+		})
+	}
 }
