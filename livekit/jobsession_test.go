@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	pb "github.com/livekit/protocol/livekit"
 	"github.com/stretchr/testify/require"
 
 	agents "github.com/parley-voice/agents"
@@ -109,4 +110,59 @@ func TestTheSessionsReportIsComplete(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Pitfall 18: a crash loses the conversation (LKA#242, LKA#3668). What was said before a job crashed is in the report that
+// OnSessionEnd still gets, and an agent that is given it goes on from there.
+func TestACrashLosesTheConversation(t *testing.T) {
+	model := &remembers{}
+	var kept []byte
+	o := workerOptions(func(ctx context.Context, j *Job) error {
+		session := agents.NewSession(agents.Options{LLM: model})
+		agent := &agents.Agent{ID: "agent", Instructions: "Answer."}
+		if kept != nil {
+			var report struct {
+				History *agents.ChatContext `json:"chat_history"`
+			}
+			if err := json.Unmarshal(kept, &report); err != nil {
+				return err
+			}
+			agent.ChatContext = report.History
+		}
+		if err := j.AddSession(session); err != nil {
+			return err
+		}
+		if err := session.Start(ctx, agent, agents.IO{}); err != nil {
+			return err
+		}
+		if _, err := session.Run(ctx, "said in "+j.ID()); err != nil {
+			return err
+		}
+		panic("after that")
+	})
+	o.OnSessionEnd = func(_ context.Context, j *Job) (err error) {
+		kept, err = j.SessionReport()
+		return err
+	}
+	inBubble(t, o, func(t *testing.T, rig *workerRig) {
+		rig.dispatch("AJ_one")
+		require.Equal(t, pb.JobStatus_JS_FAILED, rig.server.Status("AJ_one"), rig.logs)
+		rig.dispatch("AJ_two")
+		require.Equal(t, []string{"said in AJ_one", "said in AJ_one", "Yes.", "said in AJ_two"}, model.heard, rig.logs)
+	})
+}
+
+// remembers is a model that keeps what it was asked, all of it each time.
+type remembers struct {
+	sayYes
+	heard []string
+}
+
+func (m *remembers) Chat(ctx context.Context, r agents.ChatRequest) iter.Seq2[agents.ChatChunk, error] {
+	for msg := range r.Context.Messages() {
+		if msg.Role == agents.RoleUser || msg.Role == agents.RoleAssistant {
+			m.heard = append(m.heard, msg.Text())
+		}
+	}
+	return m.sayYes.Chat(ctx, r)
 }
