@@ -93,13 +93,15 @@ type Job struct {
 	waiters     map[*participantWait]struct{}
 	greeters    []*greeter
 	sessions    []JobSession
+	report      *jobReport // of the first session
 	onShutdown  []func(context.Context, string) error
 	beforeLeave []func(context.Context, string) error
 	api         *lksdk.LiveKitAPI
 	dir         string
 }
 
-// A JobSession is what a job closes when it ends: an *agents.AgentSession is one.
+// A JobSession is what a job closes when it ends: an *agents.AgentSession is one, and closes for
+// [agents.CloseJobShutdown].
 type JobSession interface {
 	// Close ends the session; what is said is cut off.
 	Close() error
@@ -237,14 +239,20 @@ func (j *Job) addHook(to *[]func(context.Context, string) error, f func(context.
 	return nil
 }
 
-// AddSession makes the session one of the job's: it is closed when the job ends.
+// AddSession makes the session one of the job's: it is closed when the job ends. The first that is an
+// *agents.AgentSession is the one of [Job.Session]; add it before it starts, for its report to be complete.
 func (j *Job) AddSession(s JobSession) error {
+	report := j.newReport(s)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.reason != EndNone {
 		return ErrJobEnded
 	}
 	j.sessions = append(j.sessions, s)
+	if j.report == nil && report != nil {
+		j.report = report
+		report.follow(j.ctx)
+	}
 	return nil
 }
 

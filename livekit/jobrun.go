@@ -141,10 +141,11 @@ func (j *Job) closeSessions() {
 	var all sync.WaitGroup
 	for _, s := range sessions {
 		all.Go(func() {
-			j.step("closing a session", j.w.o.SessionCloseTimeout, func(context.Context) error { return s.Close() })
+			j.step("closing a session", j.w.o.SessionCloseTimeout, func(context.Context) error { return closeForJob(s) })
 		})
 	}
 	all.Wait() // each is bounded
+	j.reported()
 }
 
 // step runs f on a goroutine of its own, until it returns or its limit is over and it did not heed its context either.

@@ -66,7 +66,7 @@ func TestShutdownOrder(t *testing.T) {
 	})
 }
 
-// T48: what the server hears of a job's end, before the agent leaves; afterwards it would take the job for failed.
+// worker 48: what the server hears of a job's end, before the agent leaves; afterwards it would take the job for failed.
 func TestFinalStatusBeforeLeaving(t *testing.T) {
 	for name, c := range map[string]struct {
 		end    func(*workerRig, *Job)
@@ -149,7 +149,7 @@ func TestUnconnectedEntrypointIsWarnedOf(t *testing.T) {
 	})
 }
 
-// T15, T16: OnShutdown runs once, though the session never closes, and though the entrypoint fails at the end.
+// worker 15 and 16: OnShutdown runs once, though the session never closes, and though the entrypoint fails at the end.
 func TestShutdownCallbacksAlwaysRunOnce(t *testing.T) {
 	got, calls := map[string]*Job{}, 0
 	var hang chan struct{}
@@ -175,7 +175,7 @@ func TestShutdownCallbacksAlwaysRunOnce(t *testing.T) {
 	})
 }
 
-// T14: a callback that hangs while the worker closes has ten seconds, and half of five to heed its context.
+// worker 14: a callback that hangs while the worker closes has ten seconds, and half of five to heed its context.
 func TestHungShutdownCallbackDoesNotHoldClose(t *testing.T) {
 	var hang chan struct{}
 	o := workerOptions(func(ctx context.Context, j *Job) error {
@@ -194,7 +194,7 @@ func TestHungShutdownCallbackDoesNotHoldClose(t *testing.T) {
 	})
 }
 
-// T13: closing a worker without jobs runs no callbacks and takes no time.
+// worker 13: closing a worker without jobs runs no callbacks and takes no time.
 func TestCloseWithoutJobs(t *testing.T) {
 	o := workerOptions(untilShutdown)
 	o.OnSessionEnd = func(context.Context, *Job) error { t.Error("no job ran"); return nil }
@@ -206,8 +206,8 @@ func TestCloseWithoutJobs(t *testing.T) {
 	})
 }
 
-// T47: jobs that panic, fail, block for ever, end their goroutine or leave goroutines behind do so alone: the others go
-// on, what happened is reported and counted, and the worker takes further jobs.
+// worker 47: jobs that panic, fail, block for ever, end their goroutine or leave goroutines behind do so alone: the others
+// go on, what happened is reported and counted, and the worker takes further jobs.
 func TestBadJobsHurtNobodyElse(t *testing.T) {
 	var hang chan struct{}
 	got := map[string]*Job{}
@@ -289,7 +289,7 @@ func TestParticipantEntrypoints(t *testing.T) {
 	})
 }
 
-// T21: waiting finds who is there, who comes, only whom it is for, and ends with the room.
+// worker 21: waiting finds who is there, who comes, only whom it is for, and ends with the room.
 func TestWaitForParticipant(t *testing.T) {
 	got := map[string]*Job{}
 	inBubble(t, workerOptions(jobs(got, untilShutdown)), func(t *testing.T, rig *workerRig) {

@@ -70,7 +70,17 @@ type roomSession struct {
 }
 
 func (s *roomSession) Close() error {
-	err := s.session.Close()
+	err := closeForJob(s.session)
 	_ = s.room.Close(context.Background()) // it is bounded
 	return err
+}
+
+// closeForJob closes a session because its job ends, and lets one that is told why know it.
+func closeForJob(s JobSession) error {
+	if told, ok := s.(interface {
+		CloseFor(agents.CloseReason) error
+	}); ok {
+		return told.CloseFor(agents.CloseJobShutdown)
+	}
+	return s.Close()
 }

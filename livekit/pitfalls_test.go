@@ -22,7 +22,7 @@ import (
 // The tests of this file are named after what goes wrong elsewhere; the threads named are those of systems that it went
 // wrong in: LKA is livekit/agents, LKJS livekit/agents-js, LKS livekit/livekit, PC pipecat-ai/pipecat.
 
-// Row 1: memory per call forbids density (LKA#979, LKA#1166, LKJS PR#676). What the worker itself needs for a job is
+// Pitfall 1: memory per call forbids density (LKA#979, LKA#1166, LKJS PR#676). What the worker itself needs for a job is
 // some kilobytes and a handful of goroutines.
 func TestMemoryPerCallForbidsDensity(t *testing.T) {
 	const n = 300
@@ -42,8 +42,8 @@ func TestMemoryPerCallForbidsDensity(t *testing.T) {
 	})
 }
 
-// Row 3: process start is slow, times out, then loops (LKA#1453, LKA#1610, LKS#3791, LKA#4857). Setup runs once, before
-// the worker registers; no job starts anything of the sort; and a setup that fails or hangs ends Run instead of looping.
+// Pitfall 3, worker 9, 10 and 11: process start is slow, times out, then loops (LKA#1453, LKA#1610, LKS#3791, LKA#4857).
+// Setup runs once, before the worker registers; no job starts anything of the sort; and a setup that fails or hangs ends Run instead of looping.
 func TestProcessStartIsSlowTimesOutThenLoops(t *testing.T) {
 	setups := 0
 	o := workerOptions(untilShutdown)
@@ -81,7 +81,7 @@ func TestProcessStartIsSlowTimesOutThenLoops(t *testing.T) {
 	}
 }
 
-// Row 4: jobs stall for ever when something is empty or dead (LKA#5868, LKA#3841). Whatever hangs on the way to a job,
+// Pitfall 4: jobs stall for ever when something is empty or dead (LKA#5868, LKA#3841). Whatever hangs on the way to a job,
 // the request is over in time and its place is free again.
 func TestJobsStallForEver(t *testing.T) {
 	var hang chan struct{}
@@ -127,7 +127,7 @@ func TestJobsStallForEver(t *testing.T) {
 	}
 }
 
-// Row 6: two or three calls in one process degrade all of them (PC#764, LKA#4331). Each of fifty jobs keeps its own time,
+// Pitfall 6: two or three calls in one process degrade all of them (PC#764, LKA#4331). Each of fifty jobs keeps its own time,
 // to the nanosecond, beside the others and beside jobs that crash.
 func TestConcurrentCallsDegradeEachOther(t *testing.T) {
 	late := make([]time.Duration, 50)
@@ -157,7 +157,7 @@ func TestConcurrentCallsDegradeEachOther(t *testing.T) {
 	})
 }
 
-// Row 7: a blocking call in user code kills the call (LKA#617, LKA#3637). A job that does not come back for five minutes
+// Pitfall 7: a blocking call in user code kills the call (LKA#617, LKA#3637). A job that does not come back for five minutes
 // is not killed for it, and the worker goes on reporting and taking jobs.
 func TestBlockingUserCodeKillsTheCall(t *testing.T) {
 	o := workerOptions(func(ctx context.Context, j *Job) error {
@@ -176,7 +176,7 @@ func TestBlockingUserCodeKillsTheCall(t *testing.T) {
 	})
 }
 
-// Row 10: memory and handles leak over days (LKA#5590, LKJS#927). A thousand jobs leave no goroutine, no entry and no
+// Pitfalls 2 and 10: memory and handles leak over days (LKA#5590, LKJS#927). A thousand jobs leave no goroutine, no entry and no
 // token; the bubble itself fails if a goroutine is left at the end.
 func TestLeaksOverDays(t *testing.T) {
 	o := workerOptions(func(ctx context.Context, j *Job) error {
@@ -210,7 +210,7 @@ func TestLeaksOverDays(t *testing.T) {
 	})
 }
 
-// Row 11: the agent arrives late or never (LKA#3202, LKA#4487, LKS#4374). The worker's own part of the way is nothing in
+// Pitfall 11: the agent arrives late or never (LKA#3202, LKA#4487, LKS#4374). The worker's own part of the way is nothing in
 // virtual time, and each moment of it is known.
 func TestAgentArrivesLateOrNever(t *testing.T) {
 	got := map[string]*Job{}
@@ -228,7 +228,7 @@ func TestAgentArrivesLateOrNever(t *testing.T) {
 	})
 }
 
-// Row 12: two agents in one room (LKA#944, LKA#681, LKA#759). A second job of the same dispatch is refused while the
+// Pitfall 12: two agents in one room (LKA#944, LKA#681, LKA#759). A second job of the same dispatch is refused while the
 // first runs here, so that it goes elsewhere or nowhere; another dispatch into the room is another agent.
 func TestTwoAgentsInOneRoom(t *testing.T) {
 	inBubble(t, workerOptions(untilShutdown), func(t *testing.T, rig *workerRig) {
@@ -244,7 +244,7 @@ func TestTwoAgentsInOneRoom(t *testing.T) {
 	})
 }
 
-// Row 14: connect() can take minutes (LKA#2160, LKA#349). It has ten seconds, although what joins the room heeds no
+// Pitfall 14: connect() can take minutes (LKA#2160, LKA#349). It has ten seconds, although what joins the room heeds no
 // context; the job is reported as failed at once; and a room that is joined after all is left.
 func TestConnectTakesMinutes(t *testing.T) {
 	left := false
@@ -265,7 +265,7 @@ func TestConnectTakesMinutes(t *testing.T) {
 	})
 }
 
-// Row 15: deploys cut calls (LKA#3020, LKS#3413, LKA PR#6286). A draining worker takes nothing new, keeps its calls and
+// Pitfall 15: deploys cut calls (LKA#3020, LKS#3413, LKA PR#6286). A draining worker takes nothing new, keeps its calls and
 // its connection, even through a restart of the server, until the last call is over.
 func TestDeploysCutCalls(t *testing.T) {
 	got := map[string]*Job{}
@@ -293,7 +293,7 @@ func TestDeploysCutCalls(t *testing.T) {
 	})
 }
 
-// Row 15 too: a server that is gone for good does not end the calls that run.
+// Pitfall 15 too: a server that is gone for good does not end the calls that run.
 func TestLostServerCutsCalls(t *testing.T) {
 	got := map[string]*Job{}
 	inBubble(t, workerOptions(jobs(got, untilShutdown)), func(t *testing.T, rig *workerRig) {
@@ -308,7 +308,7 @@ func TestLostServerCutsCalls(t *testing.T) {
 	})
 }
 
-// Row 16: close hangs, and shutdown hooks never run (LKA#5497, LKA PR#5602, LKJS#1731). Everything that can hang does:
+// Pitfall 16: close hangs, and shutdown hooks never run (LKA#5497, LKA PR#5602, LKJS#1731). Everything that can hang does:
 // the end comes at the sum of the limits, and every hook has run.
 func TestCloseHangsAndHooksNeverRun(t *testing.T) {
 	var hang chan struct{}
@@ -344,7 +344,7 @@ func TestCloseHangsAndHooksNeverRun(t *testing.T) {
 	})
 }
 
-// Row 17: finished jobs are marked failed (LKS#4447). A job that ended well stays so when its agent has left.
+// Pitfall 17: finished jobs are marked failed (LKS#4447). A job that ended well stays so when its agent has left.
 func TestFinishedJobsAreMarkedFailed(t *testing.T) {
 	got := map[string]*Job{}
 	inBubble(t, workerOptions(jobs(got, untilShutdown)), func(t *testing.T, rig *workerRig) {
@@ -393,4 +393,32 @@ func TestWorkerOverTCPInRealTime(t *testing.T) {
 	require.Equal(t, pb.JobStatus_JS_SUCCESS, server.Status("AJ_two"))
 	require.NoError(t, w.Close())
 	require.NoError(t, <-ran)
+}
+
+// Pitfall 3, worker 12: a worker that is closed, or whose context ends, while it is still being set up ends at once, and has
+// asked for nothing.
+func TestTheEndComesDuringSetup(t *testing.T) {
+	for name, end := range map[string]func(*workerRig, context.CancelFunc) error{
+		"closed":    func(rig *workerRig, _ context.CancelFunc) error { require.NoError(rig.t, rig.w.Close()); return nil },
+		"cancelled": func(_ *workerRig, cancel context.CancelFunc) error { cancel(); return context.Canceled },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := workerOptions(untilShutdown)
+			o.Setup = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+			rigged(t, o, func(t *testing.T, rig *workerRig) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				go func() { rig.ran <- rig.w.Run(ctx) }()
+				time.Sleep(time.Second)
+				start := time.Now()
+				if want := end(rig, cancel); want != nil {
+					require.ErrorIs(t, <-rig.ran, want)
+				} else {
+					require.NoError(t, <-rig.ran)
+				}
+				require.Equal(t, start, time.Now())
+				require.Empty(t, rig.server.Attempts())
+			})
+		})
+	}
 }

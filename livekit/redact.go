@@ -58,12 +58,18 @@ func (s *secrets) add(v string) {
 	slices.SortFunc(s.values, func(a, b string) int { return len(b) - len(a) }) // a longer one may contain a shorter
 }
 
-func (s *secrets) clean(text string) string {
+// hide takes out what is known to be secret, and no more, so that it may be used on what people said.
+func (s *secrets) hide(text string) string {
 	s.mu.RLock()
+	defer s.mu.RUnlock()
 	for _, v := range s.values {
 		text = strings.ReplaceAll(text, v, redacted)
 	}
-	s.mu.RUnlock()
+	return text
+}
+
+func (s *secrets) clean(text string) string {
+	text = s.hide(text)
 	if strings.Contains(text, "eyJ") {
 		text = tokenPattern.ReplaceAllString(text, redacted)
 	}

@@ -146,7 +146,11 @@ func (w *Worker) Run(ctx context.Context) error {
 		return err
 	}
 	defer stopServing()
-	if err := w.setup(ctx); err != nil {
+	switch err := w.setup(ctx); err {
+	case nil:
+	case ErrWorkerClosed: // by Close
+		return nil
+	default:
 		return err
 	}
 

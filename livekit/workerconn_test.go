@@ -35,7 +35,7 @@ func TestWorkerOptionsAreChecked(t *testing.T) {
 	}
 }
 
-// T1: a server that is not there fails Run with what was tried, and Close is harmless afterwards, twice.
+// worker 1: a server that is not there fails Run with what was tried, and Close is harmless afterwards, twice.
 func TestRunFailsWithoutServer(t *testing.T) {
 	o := workerOptions(untilShutdown)
 	o.MaxRetry = NoRetry
@@ -59,7 +59,7 @@ func TestCloseBeforeRun(t *testing.T) {
 	})
 }
 
-// T46: a server that takes the socket and closes on registration is tried at growing intervals, and given up in the end.
+// worker 46: a server that takes the socket and closes on registration is tried at growing intervals, and given up in the end.
 func TestRegistrationRefused(t *testing.T) {
 	o := workerOptions(untilShutdown)
 	o.MaxRetry = 4
@@ -101,7 +101,7 @@ func TestWrongSecretIsRefused(t *testing.T) {
 	})
 }
 
-// T45: a job outlives the connection; the worker says which jobs it has when it is back, and takes new ones.
+// worker 45: a job outlives the connection; the worker says which jobs it has when it is back, and takes new ones.
 func TestSocketCutUnderRunningJob(t *testing.T) {
 	inBubble(t, workerOptions(untilShutdown), func(t *testing.T, rig *workerRig) {
 		rig.dispatch("AJ_old")
@@ -125,7 +125,7 @@ func TestSocketCutUnderRunningJob(t *testing.T) {
 	})
 }
 
-// T45: an answer that the connection took with it is not given to the next one, and who accepted learns it at once.
+// worker 45: an answer that the connection took with it is not given to the next one, and who accepted learns it at once.
 func TestNoStaleAnswerAfterReconnect(t *testing.T) {
 	var accepted chan error
 	var release chan struct{}
@@ -155,7 +155,7 @@ func TestNoStaleAnswerAfterReconnect(t *testing.T) {
 	})
 }
 
-// T45: nor is an answer that still waited to be written because the server had stopped reading.
+// worker 45: nor is an answer that still waited to be written because the server had stopped reading.
 func TestQueuedAnswerDiesWithItsConnection(t *testing.T) {
 	inBubble(t, workerOptions(untilShutdown), func(t *testing.T, rig *workerRig) {
 		rig.server.Fault(agentserver.StepStatus, agentserver.Fault{Delay: 3 * time.Second, Times: 1})

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each failure makes the wait longer, up to ten seconds; registering makes it start anew; giving up is for failures only.
+// Pitfall 13: each failure makes the wait longer, up to ten seconds; registering makes it start anew; giving up is for failures only.
 func TestLink(t *testing.T) {
 	start := time.Unix(1000, 0)
 	for _, c := range []struct {
@@ -61,7 +61,7 @@ func TestLink(t *testing.T) {
 	}
 }
 
-// A slot is reserved or refused by what runs, what is reserved, the limit and the load with what the reserved will add.
+// Pitfall 9: a slot is reserved or refused by what runs, what is reserved, the limit and the load with what the reserved will add.
 func TestSlots(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -153,7 +153,7 @@ func TestCPUMeter(t *testing.T) {
 	require.True(t, ok, "the process's own time is what is left")
 }
 
-// T19: a warning when over the limit, then at most every two minutes unless it grows by 50 MB.
+// worker 19: a warning when over the limit, then at most every two minutes unless it grows by 50 MB.
 func TestMemoryWatch(t *testing.T) {
 	m := memoryWatch{warnMB: 1000}
 	start := time.Unix(1000, 0)

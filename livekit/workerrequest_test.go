@@ -15,8 +15,8 @@ import (
 	"github.com/parley-voice/agents/livekit/internal/agentserver"
 )
 
-// T43: a callback that dawdles is warned of after a second, and after two and a half the worker refuses by itself, while
-// the server still listens; the callback learns it.
+// worker 43: a callback that dawdles is warned of after a second, and after two and a half the worker refuses by itself,
+// while the server still listens; the callback learns it.
 func TestSlowRequestIsRefusedInTime(t *testing.T) {
 	var late error
 	o := workerOptions(untilShutdown)
@@ -43,7 +43,7 @@ func TestSlowRequestIsRefusedInTime(t *testing.T) {
 	})
 }
 
-// T44: two requests at once for the one place that is left: one is accepted and the other refused, also while the first
+// worker 44, Pitfall 9: two requests at once for the one place that is left: one is accepted and the other refused, also while the first
 // is still being considered.
 func TestTwoRequestsForOnePlace(t *testing.T) {
 	o := workerOptions(untilShutdown)
@@ -154,7 +154,7 @@ func TestRequestAnswers(t *testing.T) {
 	}
 }
 
-// The load is asked for anew with every request, and one that does not answer does not hold the request up for long.
+// Pitfall 9: the load is asked for anew with every request, and one that does not answer does not hold the request up for long.
 func TestLoadIsMeasuredForEachRequest(t *testing.T) {
 	var load atomic.Value
 	load.Store(0.9)
@@ -199,7 +199,7 @@ func TestDrainWithRunningJob(t *testing.T) {
 	})
 }
 
-// T6: a drain that takes too long ends with the context's error; the worker can then be closed, job or not. T5.
+// worker 5 and 6: a drain that takes too long ends with the context's error; the worker can then be closed, job or not.
 func TestDrainTimesOut(t *testing.T) {
 	inBubble(t, workerOptions(untilShutdown), func(t *testing.T, rig *workerRig) {
 		rig.dispatch("AJ_one")

@@ -26,6 +26,17 @@ const (
 	APISecret = "a-secret-of-at-least-32-characters"
 )
 
+// Options say where a server listens and which keys it knows. The zero value is free ports and the credentials above.
+type Options struct {
+	// Ports are where it listens: those of a server that was stopped or killed bring it back at the same address.
+	Ports Ports
+	// APIKey and APISecret are the only credentials; both or none are given. A secret has at least 32 characters.
+	APIKey, APISecret string
+}
+
+// Ports are those of one server, on the loopback interface.
+type Ports struct{ HTTP, RTCTCP, RTCUDP int }
+
 // A Server is a running LiveKit server.
 type Server struct {
 	URL  string // ws://127.0.0.1:…
@@ -38,24 +49,33 @@ type Server struct {
 
 var quiet sync.Once
 
-// Start starts a server and waits until it answers.
-func Start(ctx context.Context) (*Server, error) {
+// Start starts a server on free ports and waits until it answers.
+func Start(ctx context.Context) (*Server, error) { return StartWith(ctx, Options{}) }
+
+// StartWith is Start with options.
+func StartWith(ctx context.Context, o Options) (*Server, error) {
+	if o.APIKey == "" {
+		o.APIKey, o.APISecret = APIKey, APISecret
+	}
 	// The server's logger is one of the whole process.
 	quiet.Do(func() { logger.SetLogger(logger.LogRLogger(logr.Discard()), "livekit") })
+	if o.Ports != (Ports{}) {
+		return start(ctx, o)
+	}
 	// Another process may take a port between its choice and its use.
 	for attempt := 0; ; attempt++ {
-		s, err := start(ctx)
+		var s *Server
+		var err error
+		if o.Ports, err = FreePorts(); err == nil {
+			s, err = start(ctx, o)
+		}
 		if err == nil || attempt == 4 || ctx.Err() != nil {
 			return s, err
 		}
 	}
 }
 
-func start(ctx context.Context) (*Server, error) {
-	ports, err := freePorts()
-	if err != nil {
-		return nil, err
-	}
+func start(ctx context.Context, o Options) (*Server, error) {
 	conf, err := config.NewConfig(fmt.Sprintf(`
 port: %d
 bind_addresses: [127.0.0.1]
@@ -66,7 +86,7 @@ rtc:
   node_ip: 127.0.0.1
   use_external_ip: false
   enable_loopback_candidate: true
-`, ports[0], APIKey, APISecret, ports[1], ports[2]), true, nil, nil)
+`, o.Ports.HTTP, o.APIKey, o.APISecret, o.Ports.RTCTCP, o.Ports.RTCUDP), true, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("liveserver: %w", err)
 	}
@@ -82,7 +102,7 @@ rtc:
 		return nil, fmt.Errorf("liveserver: %w", err)
 	}
 	s := &Server{
-		URL: fmt.Sprintf("ws://127.0.0.1:%d", ports[0]), Port: ports[0],
+		URL: fmt.Sprintf("ws://127.0.0.1:%d", o.Ports.HTTP), Port: o.Ports.HTTP,
 		server: server, done: make(chan error, 1),
 	}
 	go func() { s.done <- server.Start() }()
@@ -119,6 +139,8 @@ type Participant struct {
 	Room, Identity string
 	Kind           livekit.ParticipantInfo_Kind
 	Attributes     map[string]string
+	// Agents are dispatched when the participant creates the room.
+	Agents []*livekit.RoomAgentDispatch
 }
 
 // Token lets a participant join a room and do anything there.
@@ -129,6 +151,9 @@ func Token(p Participant) string {
 		SetVideoGrant(&auth.VideoGrant{
 			RoomJoin: true, Room: p.Room, Agent: p.Kind == livekit.ParticipantInfo_AGENT, CanUpdateOwnMetadata: &yes,
 		})
+	if len(p.Agents) > 0 {
+		token.SetAgents(p.Agents...)
+	}
 	jwt, err := token.ToJWT()
 	if err != nil {
 		panic(err) // the secret is a constant
@@ -136,22 +161,22 @@ func Token(p Participant) string {
 	return jwt
 }
 
-// freePorts returns two ports for TCP and one for UDP. They are all held until the last is known, so that they differ.
-func freePorts() ([3]int, error) {
-	var ports [3]int
-	for i := range 2 {
+// FreePorts returns ports that nobody uses. They are all held until the last is known, so that they differ.
+func FreePorts() (Ports, error) {
+	var ports Ports
+	for _, port := range []*int{&ports.HTTP, &ports.RTCTCP} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			return ports, fmt.Errorf("liveserver: %w", err)
+			return Ports{}, fmt.Errorf("liveserver: %w", err)
 		}
 		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+		*port = l.Addr().(*net.TCPAddr).Port
 	}
 	u, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
-		return ports, fmt.Errorf("liveserver: %w", err)
+		return Ports{}, fmt.Errorf("liveserver: %w", err)
 	}
 	defer u.Close()
-	ports[2] = u.LocalAddr().(*net.UDPAddr).Port
+	ports.RTCUDP = u.LocalAddr().(*net.UDPAddr).Port
 	return ports, nil
 }
