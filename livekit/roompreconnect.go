@@ -31,8 +31,8 @@ const (
 	preConnectMany = 4
 )
 
-// A recording is what was said on a track before it was heard.
-type recording struct {
+// An earlyAudio is a recording of what was said on a track before it was heard.
+type earlyAudio struct {
 	track   string
 	samples []int16 // at the rate of the input
 	at      time.Time
@@ -41,14 +41,14 @@ type recording struct {
 // roomRecordings are the recordings that came and were not heard yet.
 type roomRecordings struct {
 	mu    sync.Mutex
-	kept  []recording
+	kept  []earlyAudio
 	taken []string      // tracks whose recording is not wanted any more
 	came  chan struct{} // closed when one comes
 }
 
 func newRoomRecordings() *roomRecordings { return &roomRecordings{came: make(chan struct{})} }
 
-func (r *roomRecordings) add(rec recording) {
+func (r *roomRecordings) add(rec earlyAudio) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if slices.Contains(r.taken, rec.track) {
@@ -69,7 +69,7 @@ func (r *roomRecordings) take(track string, d time.Duration, quit <-chan struct{
 	for {
 		r.mu.Lock()
 		came := r.came
-		i := slices.IndexFunc(r.kept, func(rec recording) bool { return rec.track == track })
+		i := slices.IndexFunc(r.kept, func(rec earlyAudio) bool { return rec.track == track })
 		if i >= 0 {
 			rec := r.kept[i]
 			r.kept = slices.Delete(r.kept, i, i+1)
@@ -149,7 +149,7 @@ func (r *Room) preConnect(stream *lksdk.ByteStreamReader, sender string) {
 			m.log.Warn("what the user said before the agent was there cannot be heard", "participant", sender, "type", mime, "err", err)
 			continue
 		}
-		m.early.add(recording{track, samples, time.Now()})
+		m.early.add(earlyAudio{track, samples, time.Now()})
 	}
 }
 

@@ -110,7 +110,7 @@ func TestARecordingIsHeardBeforeWhatIsLive(t *testing.T) {
 		go sendOn(theirs, humFrames(t, 25)) // half a second, held in the pipe
 		time.Sleep(500 * ms)
 		rec := slices.Concat(hum(testRate, 0), make([]int16, testRate), hum(testRate, 0)) // a second each
-		recs.add(recording{"TR", rec, time.Now()})
+		recs.add(earlyAudio{"TR", rec, time.Now()})
 		begun := time.Now()
 		all := stretches(readFrames(t, in, 100*ms))
 		reader.stop()
@@ -168,12 +168,12 @@ func TestARecordingIsWaitedForAndMayBeStale(t *testing.T) {
 		begun := time.Now()
 		require.Nil(t, recs.take("TR", 3*time.Second, quit))
 		require.Equal(t, 3*time.Second, time.Since(begun))
-		recs.add(recording{"TR", []int16{1}, time.Now()})
+		recs.add(earlyAudio{"TR", []int16{1}, time.Now()})
 		require.Nil(t, recs.take("TR", 0, quit), "too late")
 		require.False(t, recs.wanted("TR"))
 
-		recs.add(recording{"old", []int16{1}, time.Now()})
-		recs.add(recording{"new", []int16{2}, time.Now().Add(time.Second)})
+		recs.add(earlyAudio{"old", []int16{1}, time.Now()})
+		recs.add(earlyAudio{"new", []int16{2}, time.Now().Add(time.Second)})
 		time.Sleep(1001 * ms)
 		require.Nil(t, recs.take("old", time.Second, quit))
 		require.Equal(t, []int16{2}, recs.take("new", time.Second, quit))
@@ -183,7 +183,7 @@ func TestARecordingIsWaitedForAndMayBeStale(t *testing.T) {
 		require.Nil(t, recs.take("other", time.Second, quit))
 		require.Zero(t, time.Since(begun), "the track has ended")
 		for i := range 10 {
-			recs.add(recording{string(rune('a' + i)), nil, time.Now()})
+			recs.add(earlyAudio{string(rune('a' + i)), nil, time.Now()})
 		}
 		require.Len(t, recs.kept, preConnectMany)
 	})
