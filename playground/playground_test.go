@@ -237,7 +237,8 @@ func TestTheTopicHasWhatHappensInItsOrder(t *testing.T) {
 		{"That's fair. Thank you, Ruth.", []string{
 			`call grant_credit {"order_id":"A-1002","percent":20}`, "output grant_credit", "call end_call {}", "output end_call",
 			"note  What came of it:\ncaller: Dana Ortiz\ncategory: delivery\nrecorded: yes\ncallback: +14155550142, any weekday morning\n" +
-				"escalated: two weeks of delay, wants more than a callback\nresolution: 20 % credit on the coffee grinder"}},
+				"escalated: two weeks of delay, wants more than a callback\nresolution: 20 % credit on the coffee grinder",
+			"end  "}},
 	} {
 		v.types(turn.types)
 		want = append(want, turn.then...)
@@ -331,7 +332,7 @@ func TestHangingUpEndsTheCall(t *testing.T) {
 	}
 	require.Equal(t, 1, open())
 	v.room.Disconnect()
-	require.Eventually(t, func() bool { return open() == 0 }, 15*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return open() == 0 }, 20*time.Second, 20*time.Millisecond)
 }
 
 // Ctrl-C ends everything, calls that run included, and the page's port is free again.
