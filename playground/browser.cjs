@@ -187,14 +187,18 @@ async function main() {
 			await page.locator('#lines li.note', {hasText: 'The call has ended.'}).waitFor();
 			assert.equal(await page.locator('#state').getAttribute('data-state'), 'off');
 		});
-		await step('another example, by keyboard', async () => {
-			await page.locator('#example').selectOption('drivethru');
+		await step('another example, by keyboard, until the agent hangs up', async () => {
+			await page.locator('#example').selectOption('frontdesk');
 			await page.locator('#join').focus();
 			await page.keyboard.press('Enter');
-			await line('agent', 'What can I get you?');
-			assert.deepEqual(await page.evaluate(() => parley.graph.nodes.map(n => n.id)), ['drivethru']);
-			await page.getByRole('button', {name: 'Hang up'}).click();
+			await line('agent', 'When would you like to come in?');
+			assert.deepEqual(await page.evaluate(() => parley.graph.nodes.map(n => n.id)), ['frontdesk']);
+			await page.getByLabel('Type to the agent').fill('Great, thank you!');
+			await page.keyboard.press('Enter');
+			await line('agent', 'See you tomorrow!');
+			await page.locator('#lines li.note', {hasText: 'What came of it:'}).waitFor();
 			await page.getByRole('button', {name: 'Start'}).waitFor();
+			await page.locator('#lines li.note', {hasText: 'The call has ended.'}).waitFor();
 		});
 		assert.deepEqual(complaints, [], 'the console');
 	} finally {

@@ -237,7 +237,8 @@ func TestTheTopicHasWhatHappensInItsOrder(t *testing.T) {
 		{"That's fair. Thank you, Ruth.", []string{
 			`call grant_credit {"order_id":"A-1002","percent":20}`, "output grant_credit", "call end_call {}", "output end_call",
 			"note  What came of it:\ncaller: Dana Ortiz\ncategory: delivery\nrecorded: yes\ncallback: +14155550142, any weekday morning\n" +
-				"escalated: two weeks of delay, wants more than a callback\nresolution: 20 % credit on the coffee grinder"}},
+				"escalated: two weeks of delay, wants more than a callback\nresolution: 20 % credit on the coffee grinder",
+			"end  "}},
 	} {
 		v.types(turn.types)
 		want = append(want, turn.then...)
@@ -317,21 +318,31 @@ func TestWhatAProgramShowsIsSent(t *testing.T) {
 	require.Contains(t, seen[3], "Classic Burger Combo")
 }
 
-// Whoever hangs up leaves nothing behind: the session closes, and the room is deleted.
-func TestHangingUpEndsTheCall(t *testing.T) {
+// A room that its visitor has left is gone soon, and the agent with it. The visitor is put out, as the SDK's own way to leave
+// does not always reach the server.
+func TestARoomIsGoneSoonAfterItsVisitor(t *testing.T) {
 	p := begin(t)
 	v := visit(t, p, "support")
 	v.sees(t, " -> intake", "intake -> consent (task)")
 	url, _ := p.join(t, "support")
 	rooms := lksdk.NewRoomServiceClient(strings.Replace(url, "ws:", "http:", 1), liveserver.APIKey, liveserver.APISecret)
-	open := func() int {
+	open := func() []*pb.Room {
 		answer, err := rooms.ListRooms(t.Context(), &pb.ListRoomsRequest{})
 		require.NoError(t, err)
-		return len(answer.Rooms)
+		return answer.Rooms
 	}
-	require.Equal(t, 1, open())
-	v.room.Disconnect()
-	require.Eventually(t, func() bool { return open() == 0 }, 15*time.Second, 20*time.Millisecond)
+	require.Len(t, open(), 1)
+	_, err := rooms.RemoveParticipant(t.Context(), &pb.RoomParticipantIdentity{
+		Room: v.room.Name(), Identity: v.room.LocalParticipant.Identity(),
+	})
+	require.NoError(t, err)
+	limit := time.Now().Add(15 * time.Second)
+	for left := open(); len(left) > 0; left = open() {
+		if time.Now().After(limit) {
+			t.Fatalf("the room is still there: %v", left)
+		}
+		time.Sleep(20 * time.Millisecond) // between requests
+	}
 }
 
 // Ctrl-C ends everything, calls that run included, and the page's port is free again.

@@ -180,9 +180,15 @@ function event(e) {
 	case 'agent': return handoff(e);
 	case 'tool': return tool(e);
 	case 'latency': return latency(e);
+	case 'end': return leave(room);
 	case 'note': return notes(e.message);
 	case 'error': return notice(`${e.source}: ${e.message}`);
 	}
+}
+
+// leave hangs up when the last word has been heard.
+function leave(which) {
+	setTimeout(() => which === room && room?.disconnect(), 500);
 }
 
 // The graph grows with each agent and task that takes the floor; an edge counts how often.

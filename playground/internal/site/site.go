@@ -30,6 +30,13 @@ type Options struct {
 	AnyHost bool
 }
 
+// How long the server keeps a room that nobody came to, or that all but the agent have left, in seconds. An agent is not
+// told of somebody who was there for a moment only.
+const (
+	emptyFor    = 60
+	departedFor = 5
+)
+
 // tokenValidFor is how long a token can be used to join. A room that was joined lasts longer.
 const tokenValidFor = 10 * time.Minute
 
@@ -116,7 +123,7 @@ func (o Options) join(w http.ResponseWriter, r *http.Request) {
 	token, err := auth.NewAccessToken(o.APIKey, o.APISecret).
 		SetIdentity("you-" + id).SetName("You").SetValidFor(tokenValidFor).
 		SetVideoGrant(&auth.VideoGrant{RoomJoin: true, Room: "playground-" + ask.Example + "-" + id}).
-		SetRoomConfig(&pb.RoomConfiguration{Agents: []*pb.RoomAgentDispatch{{
+		SetRoomConfig(&pb.RoomConfiguration{EmptyTimeout: emptyFor, DepartureTimeout: departedFor, Agents: []*pb.RoomAgentDispatch{{
 			AgentName: o.AgentName, Metadata: stage.Assignment(ask.Example),
 		}}}).ToJWT()
 	if err != nil {

@@ -96,6 +96,8 @@ func TestJoining(t *testing.T) {
 		require.True(t, strings.HasPrefix(claims.Video.Room, "playground-support-"))
 		rooms[claims.Video.Room] = true
 		config := claims.GetRoomConfiguration()
+		require.EqualValues(t, 5, config.DepartureTimeout)
+		require.EqualValues(t, 60, config.EmptyTimeout)
 		require.Len(t, config.Agents, 1)
 		require.Equal(t, "worker", config.Agents[0].AgentName)
 		require.Equal(t, stage.Assignment("support"), config.Agents[0].Metadata)

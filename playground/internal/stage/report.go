@@ -12,7 +12,7 @@ import (
 
 // A message is what the page gets of an event, on its topic.
 type message struct {
-	Type string `json:"type"` // "agent", "tool", "latency", "error" or "note"
+	Type string `json:"type"` // "agent", "tool", "latency", "error", "note" or, last, "end"
 	// N counts the messages of a call, from 1 on. Clients read streams side by side, and may come to the end of a later
 	// one first.
 	N int `json:"n"`
@@ -146,6 +146,7 @@ func (r *report) event(e agents.Event) {
 				r.send(message{Type: "note", Message: shown("What came of it:\n" + text)})
 			}
 		}
+		r.send(message{Type: "end"})
 	}
 }
 

@@ -52,7 +52,7 @@ func TestAHandoffSaysWhetherItIsToATask(t *testing.T) {
 		require.Equal(t, []sent{{0, message{Type: "agent", From: "intake", To: "consent", Task: true}}},
 			reported(t, newReport(nil, nil, nil), 0, handoff("intake", "consent"), &agents.TaskStarted{TaskID: "consent"}))
 		require.Equal(t, []sent{{taskFollows, message{Type: "agent", From: "consent", To: "intake"}}},
-			reported(t, newReport(nil, nil, nil), time.Minute, handoff("consent", "intake"), &agents.Closed{}))
+			reported(t, newReport(nil, nil, nil), time.Minute, handoff("consent", "intake"), &agents.Gap{}))
 	})
 }
 
@@ -69,6 +69,7 @@ func TestMessagesKeepTheOrderOfEvents(t *testing.T) {
 			{0, message{Type: "tool", Call: "c2", Name: "sell", Output: new(string), Failed: true}},
 			{0, message{Type: "error", Source: "llm", Message: "no answer"}},
 			{0, message{Type: "note", Message: "What came of it:\nall is well"}},
+			{0, message{Type: "end"}},
 		}, reported(t, newReport(nil, func() string { return "all is well\n" }, nil), 0,
 			handoff("", "intake"),
 			&agents.ToolStarted{Call: &agents.FunctionCall{CallID: "c1", Name: "order_status", Arguments: `{"id":7}`}},
@@ -104,7 +105,7 @@ func TestNotesAreSent(t *testing.T) {
 			notes <- "1 burger"
 		}()
 		require.Equal(t, []sent{{time.Second, message{Type: "note", Message: "1 burger"}}},
-			reported(t, newReport(notes, nil, nil), 2*time.Second, &agents.Gap{}, &agents.Closed{}))
+			reported(t, newReport(notes, nil, nil), 2*time.Second, &agents.Gap{}, &agents.Gap{}))
 	})
 }
 

@@ -83,8 +83,13 @@ func Assignment(example string) string {
 	return string(text)
 }
 
-// finishing is how long the last events of a call may take to be sent.
-const finishing = 2 * time.Second
+const (
+	// finishing is how long the last events of a call may take to be sent.
+	finishing = 2 * time.Second
+	// goodbye is how long they then have to arrive, before the room is deleted under them. The page hangs up when it has
+	// the last.
+	goodbye = 2 * time.Second
+)
 
 // Run is the entrypoint of the worker's jobs: it runs the example that the job names until its session ends, and deletes
 // the room then.
@@ -115,7 +120,10 @@ func (s *Stage) Run(ctx context.Context, job *livekit.Job) error {
 		select {
 		case <-reported:
 		case <-time.After(finishing):
-		case <-ctx.Done():
+		}
+		select {
+		case <-job.Done(): // it is the room, or the worker, that ends
+		case <-time.After(goodbye):
 		}
 		return job.DeleteRoom(ctx)
 	}}
