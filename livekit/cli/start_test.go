@@ -193,6 +193,18 @@ func TestConnectNeedsARoom(t *testing.T) {
 	require.Equal(t, "1", os.Getenv("LIVEKIT_DEV_MODE"))
 }
 
+// Worker 2.1: clients of the server that are made in a job from the environment find the server of the flags.
+func TestServerIsExported(t *testing.T) {
+	var found []string
+	app := App{Worker: livekit.WorkerOptions{Entrypoint: nothing, Setup: func(context.Context) error {
+		found = []string{os.Getenv("LIVEKIT_URL"), os.Getenv("LIVEKIT_API_KEY"), os.Getenv("LIVEKIT_API_SECRET")}
+		return nil
+	}}}
+	status, log, _ := inBubble(t, app, []string{"start", "--url", "ws://other.test"}, func(_ *agentserver.Server, stop func()) { stop() })
+	require.Zero(t, status, log)
+	require.Equal(t, []string{"ws://other.test", testKey, testSecret}, found)
+}
+
 // The end of the context is the first signal, whenever it comes.
 func TestRunThatIsOverBeforeItBegins(t *testing.T) {
 	t.Setenv("LIVEKIT_URL", "ws://127.0.0.1:1")
@@ -203,4 +215,19 @@ func TestRunThatIsOverBeforeItBegins(t *testing.T) {
 	var out bytes.Buffer
 	app := App{Worker: livekit.WorkerOptions{Entrypoint: nothing, HealthAddr: livekit.NoListener}}
 	require.Zero(t, Run(ctx, app, []string{"start"}, strings.NewReader(""), &out, &out), out.String())
+}
+
+// Worker 4.3: LiveKit Cloud has its own settings of the load for the workers that it hosts.
+func TestHostedWorkersHaveNoLoadOfTheirOwn(t *testing.T) {
+	t.Setenv("LIVEKIT_WORKER_TOKEN", "hosted-canary-token")
+	asked := false
+	app := App{Worker: livekit.WorkerOptions{Entrypoint: nothing, LoadThreshold: 0.1, Load: func() float64 { asked = true; return 0.2 }}}
+	status, log, _ := inBubble(t, app, []string{"start"}, func(s *agentserver.Server, stop func()) {
+		time.Sleep(10 * time.Second)
+		stop()
+	})
+	require.Zero(t, status, log)
+	require.False(t, asked)
+	require.Contains(t, log, "hosted by LiveKit Cloud")
+	require.NotContains(t, log, "canary")
 }

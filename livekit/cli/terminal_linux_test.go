@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -112,22 +111,34 @@ func echoes(t *testing.T, terminal *os.File) bool {
 	return state.Lflag&syscall.ECHO != 0 && state.Lflag&syscall.ICANON != 0
 }
 
-// Worker 4.4: when the program does not end at the first Ctrl-C, the second ends it with status 1, and the terminal is as
-// it was.
+// Worker 4.4: when the program does not end at the first Ctrl-C, or signal, the second ends it with status 1, and the
+// terminal is as it was.
 func TestConsoleIsLeftByForce(t *testing.T) {
-	cmd, person, terminal, screen := onTerminal(t, "clinging", "console", "--text")
-	until(t, "it runs", func() bool { return strings.Contains(screen.String(), "Ctrl-C leaves.") })
-	require.False(t, echoes(t, terminal))
-	typeIn(t, person, "Hello\r")
-	until(t, "it talks", func() bool { return strings.Contains(screen.String(), "You said Hello.") })
-	typeIn(t, person, "\x03")
-	until(t, "the terminal was restored", func() bool { return echoes(t, terminal) })
-	typeIn(t, person, "\x03")
-	var failed *exec.ExitError
-	require.ErrorAs(t, cmd.Wait(), &failed)
-	require.Equal(t, 1, failed.ExitCode(), screen)
-	require.True(t, echoes(t, terminal))
-	require.False(t, bytes.Contains([]byte(screen.String()), []byte("panic")))
+	for _, how := range []string{"keys", "signals"} {
+		t.Run(how, func(t *testing.T) {
+			cmd, person, terminal, screen := onTerminal(t, "clinging", "console", "--text", "--log-level", "info")
+			until(t, "it runs", func() bool { return strings.Contains(screen.String(), "Ctrl-C leaves.") })
+			require.False(t, echoes(t, terminal))
+			typeIn(t, person, "Hello\r")
+			until(t, "it talks", func() bool { return strings.Contains(screen.String(), "You said Hello.") })
+			leave := func() {
+				if how == "keys" {
+					typeIn(t, person, "\x03")
+				} else {
+					require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+				}
+			}
+			leave()
+			until(t, "it ends", func() bool { return strings.Contains(screen.String(), "job is ending") })
+			require.Equal(t, how == "keys", echoes(t, terminal))
+			leave()
+			var failed *exec.ExitError
+			require.ErrorAs(t, cmd.Wait(), &failed)
+			require.Equal(t, 1, failed.ExitCode(), screen)
+			require.True(t, echoes(t, terminal))
+			require.NotContains(t, screen.String(), "panic")
+		})
+	}
 }
 
 // A signal from elsewhere is not swallowed by a terminal that is raw.
