@@ -3,6 +3,8 @@ package livekit
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -324,6 +326,21 @@ func TestWaitForParticipant(t *testing.T) {
 		require.ErrorIs(t, err, ErrRoomDisconnected)
 		require.Empty(t, j.waiters)
 	})
+}
+
+// What is said of a worker, or of its options, never shows its keys, however it is printed.
+func TestWorkersPrintNoKeys(t *testing.T) {
+	o := workerOptions(untilShutdown)
+	o.WorkerToken, o.URL = "canary-token", "ws://livekit.test/?token=canary"
+	w, err := NewWorker(o)
+	require.NoError(t, err)
+	var logs logBuffer
+	slog.New(slog.NewJSONHandler(&logs, nil)).Info("both", "options", o, "worker", w)
+	for _, v := range []any{o, &o, w, []any{w}} {
+		require.NotContains(t, fmt.Sprintf("%v %+v %#v %s", v, v, v, v), "canary")
+	}
+	require.Contains(t, logs.String(), "WorkerOptions(unnamed)")
+	require.NotContains(t, logs.String(), "canary")
 }
 
 // What is said of a job never shows its token, however it is printed.

@@ -90,6 +90,15 @@ type Worker struct {
 	changed  chan struct{} // closed and replaced when a request or job is over
 }
 
+// String keeps the keys from being printed; so do GoString and LogValue.
+func (w *Worker) String() string { return fmt.Sprintf("Worker(%s)", cmp.Or(w.o.AgentName, "unnamed")) }
+
+// GoString is String.
+func (w *Worker) GoString() string { return w.String() }
+
+// LogValue is String.
+func (w *Worker) LogValue() slog.Value { return slog.StringValue(w.String()) }
+
 // NewWorker makes a worker, or says what is wrong with the options.
 func NewWorker(o WorkerOptions) (*Worker, error) {
 	if err := o.validate(); err != nil {

@@ -1,6 +1,7 @@
 package livekit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -127,6 +128,17 @@ type WorkerOptions struct {
 	// Logger receives what is worth knowing in operation; the default discards. Neither keys nor tokens are logged.
 	Logger *slog.Logger
 }
+
+// String keeps the keys from being printed; so do GoString and LogValue.
+func (o WorkerOptions) String() string {
+	return fmt.Sprintf("WorkerOptions(%s)", cmp.Or(o.AgentName, "unnamed"))
+}
+
+// GoString is String.
+func (o WorkerOptions) GoString() string { return o.String() }
+
+// LogValue is String.
+func (o WorkerOptions) LogValue() slog.Value { return slog.StringValue(o.String()) }
 
 func (o WorkerOptions) withDefaults() WorkerOptions {
 	def := func(d *time.Duration, to time.Duration) {

@@ -100,7 +100,7 @@ func TestACallIsReported(t *testing.T) {
 	c := call(t, server, job.RoomName(), "caller")
 	c.publish()
 	agent.linked(t, "caller")
-	converse(t, agent, c)
+	speakWith(t, agent, c)
 	job.Shutdown("")
 	w.over()
 	var report struct {
@@ -119,6 +119,6 @@ func TestACallIsReported(t *testing.T) {
 	for _, item := range report.ChatHistory.Items {
 		words[item.Role] = append(words[item.Role], item.Content...)
 	}
-	require.Equal(t, []string{"hello"}, words["user"])
-	require.Equal(t, []string{"a short answer"}, words["assistant"])
+	require.Contains(t, words["user"], "hello")
+	require.Contains(t, words["assistant"], "a short answer")
 }

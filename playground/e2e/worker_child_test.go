@@ -20,7 +20,7 @@ import (
 // error nothing else writes to. It is this test's binary, told by the environment what to be.
 const childVariable = "PARLEY_E2E_CHILD"
 
-var children = map[string]func(context.Context, string) error{"server": serveUntilKilled}
+var children = map[string]func(context.Context, string) error{"server": serveUntilKilled, "worker": workQuietly}
 
 func init() {
 	what := os.Getenv(childVariable)
@@ -44,6 +44,7 @@ type child struct {
 	cmd    *exec.Cmd
 	stdout *bufio.Reader
 	stderr *workerLogs
+	stdin  io.WriteCloser
 }
 
 func startChild(t *testing.T, what, arg string) *child {
@@ -53,7 +54,7 @@ func startChild(t *testing.T, what, arg string) *child {
 	c := &child{cmd: exec.Command(binary), stderr: &workerLogs{}}
 	c.cmd.Env = append(os.Environ(), childVariable+"="+what, childVariable+"_ARG="+arg)
 	c.cmd.Stderr = c.stderr
-	_, err = c.cmd.StdinPipe()
+	c.stdin, err = c.cmd.StdinPipe()
 	require.NoError(t, err)
 	out, err := c.cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -75,6 +76,22 @@ func startChild(t *testing.T, what, arg string) *child {
 func (c *child) kill() {
 	_ = c.cmd.Process.Kill()
 	_ = c.cmd.Wait()
+}
+
+// end asks the process to end, and returns what it still said.
+func (c *child) end(t *testing.T) string {
+	t.Helper()
+	require.NoError(t, c.stdin.Close())
+	rest := make(chan string, 1)
+	go func() { text, _ := io.ReadAll(c.stdout); rest <- string(text) }()
+	select {
+	case text := <-rest:
+		require.NoError(t, c.cmd.Wait(), c.stderr)
+		return text
+	case <-time.After(30 * time.Second):
+		t.Fatal("the child does not end: ", c.stderr)
+		return ""
+	}
 }
 
 // serveUntilKilled is a server in a process of its own.

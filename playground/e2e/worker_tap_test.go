@@ -29,6 +29,7 @@ type tap struct {
 	fromUs   []tapped[*pb.WorkerMessage]
 	fromThem []tapped[*pb.ServerMessage]
 	lines    map[*tapLine]struct{}
+	hold     time.Duration // how long the end of a job is kept from the server
 }
 
 type tapped[M any] struct {
@@ -83,7 +84,7 @@ func (tp *tap) relay(rw http.ResponseWriter, r *http.Request, to string) {
 	tp.lines[line] = struct{}{}
 	tp.mu.Unlock()
 	var both sync.WaitGroup
-	pass := func(from, to *websocket.Conn, note func([]byte)) {
+	pass := func(from, to *websocket.Conn, note func([]byte) time.Duration) {
 		both.Go(func() {
 			defer line.close()
 			from.SetReadLimit(-1)
@@ -92,26 +93,31 @@ func (tp *tap) relay(rw http.ResponseWriter, r *http.Request, to string) {
 				if err != nil {
 					return
 				}
-				note(data)
+				time.Sleep(note(data))
 				if to.Write(ctx, kind, data) != nil {
 					return
 				}
 			}
 		})
 	}
-	pass(worker, server, func(data []byte) {
+	pass(worker, server, func(data []byte) time.Duration {
 		msg := &pb.WorkerMessage{}
 		_ = proto.Unmarshal(data, msg)
 		tp.mu.Lock()
 		defer tp.mu.Unlock()
 		tp.fromUs = append(tp.fromUs, tapped[*pb.WorkerMessage]{time.Now(), msg})
+		if msg.GetUpdateJob().GetStatus() >= pb.JobStatus_JS_SUCCESS {
+			return tp.hold
+		}
+		return 0
 	})
-	pass(server, worker, func(data []byte) {
+	pass(server, worker, func(data []byte) time.Duration {
 		msg := &pb.ServerMessage{}
 		_ = proto.Unmarshal(data, msg)
 		tp.mu.Lock()
 		defer tp.mu.Unlock()
 		tp.fromThem = append(tp.fromThem, tapped[*pb.ServerMessage]{time.Now(), msg})
+		return 0
 	})
 	both.Wait()
 	tp.mu.Lock()
@@ -138,6 +144,13 @@ func (tp *tap) toServer(t *testing.T, msg *pb.WorkerMessage) {
 	for line := range tp.lines {
 		require.NoError(t, line.server.Write(t.Context(), websocket.MessageBinary, data))
 	}
+}
+
+// holdEnds keeps the news of a job's end from the server for a while.
+func (tp *tap) holdEnds(d time.Duration) {
+	tp.mu.Lock()
+	defer tp.mu.Unlock()
+	tp.hold = d
 }
 
 // said returns what the worker said, as far as pick wants it.

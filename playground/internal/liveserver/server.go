@@ -4,8 +4,10 @@ package liveserver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -26,12 +28,12 @@ const (
 	APISecret = "a-secret-of-at-least-32-characters"
 )
 
-// Options say where a server listens and which keys it knows. The zero value is free ports and the credentials above.
+// Options say where a server listens and which keys it knows. The zero value is free ports and the credentials above alone.
 type Options struct {
 	// Ports are where it listens: those of a server that was stopped or killed bring it back at the same address.
 	Ports Ports
-	// APIKey and APISecret are the only credentials; both or none are given. A secret has at least 32 characters.
-	APIKey, APISecret string
+	// Keys are further credentials, a secret of at least 32 characters for each key.
+	Keys map[string]string
 }
 
 // Ports are those of one server, on the loopback interface.
@@ -54,11 +56,11 @@ func Start(ctx context.Context) (*Server, error) { return StartWith(ctx, Options
 
 // StartWith is Start with options.
 func StartWith(ctx context.Context, o Options) (*Server, error) {
-	if o.APIKey == "" {
-		o.APIKey, o.APISecret = APIKey, APISecret
-	}
 	// The server's logger is one of the whole process.
 	quiet.Do(func() { logger.SetLogger(logger.LogRLogger(logr.Discard()), "livekit") })
+	keys := map[string]string{APIKey: APISecret}
+	maps.Copy(keys, o.Keys)
+	o.Keys = keys
 	if o.Ports != (Ports{}) {
 		return start(ctx, o)
 	}
@@ -76,17 +78,21 @@ func StartWith(ctx context.Context, o Options) (*Server, error) {
 }
 
 func start(ctx context.Context, o Options) (*Server, error) {
+	keys, err := json.Marshal(o.Keys) // which is YAML, too
+	if err != nil {
+		return nil, fmt.Errorf("liveserver: %w", err)
+	}
 	conf, err := config.NewConfig(fmt.Sprintf(`
 port: %d
 bind_addresses: [127.0.0.1]
-keys: {%s: %s}
+keys: %s
 rtc:
   tcp_port: %d
   udp_port: %d
   node_ip: 127.0.0.1
   use_external_ip: false
   enable_loopback_candidate: true
-`, o.Ports.HTTP, o.APIKey, o.APISecret, o.Ports.RTCTCP, o.Ports.RTCUDP), true, nil, nil)
+`, o.Ports.HTTP, keys, o.Ports.RTCTCP, o.Ports.RTCUDP), true, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("liveserver: %w", err)
 	}
