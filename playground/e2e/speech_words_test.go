@@ -129,7 +129,7 @@ func TestAConversationInRealSpeech(t *testing.T) {
 		t.Helper()
 		want := len(llm.Requests()) + 1
 		mic.say(spoken(t, tts, question))
-		eventually(t, question, 30*time.Second, func() bool { return len(llm.Requests()) > want-1 })
+		eventually(t, question, 60*time.Second, func() bool { return len(llm.Requests()) > want-1 })
 		before := c.voiced("roomio_audio")
 		eventually(t, answer, 20*time.Second, func() bool { return c.voiced("roomio_audio") > before+500*time.Millisecond })
 		c.settled(t, session, "roomio_audio")
