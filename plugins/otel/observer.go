@@ -56,7 +56,7 @@ type Observer struct {
 	spokeAt     time.Time  // when they last began to
 	silentAt    time.Time  // when they last stopped
 	turnEnd     time.Time  // of their last turn
-	heard       string     // the item that the last final transcript is of, with a realtime model
+	heard       string     // the item that the last transcript is of, with a realtime model
 	input       *userInput // whose turn may be told of yet
 	predictions []*agents.TurnPredicted
 	language    string
@@ -139,8 +139,11 @@ func (o *Observer) OnEvent(e agents.Event) {
 		if e.Language != "" {
 			o.language = e.Language
 		}
-		if e.Final {
+		if e.ItemID != "" {
 			o.heard = e.ItemID
+			if o.input != nil && o.input.message.ID == e.ItemID {
+				o.input.heard = true
+			}
 		}
 	case *agents.TurnPredicted:
 		if len(o.predictions) == maxPredictions {

@@ -124,11 +124,11 @@ func TestRealtime(t *testing.T) {
 			agenttest.Speech(500*ms, 2500*ms, "Tell me a story."),
 			agenttest.Speech(5000*ms, 6000*ms, "Where is my order?"))
 		model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{Voice: script},
-			agenttest.OnUser("Tell me a story.").Turn().Speak("Once upon a time there was a king.", 8*time.Second).
-				Usage(agents.RealtimeUsage{LLMUsage: agents.LLMUsage{PromptTokens: 30, CompletionTokens: 20, TotalTokens: 50},
-					InputAudioTokens: 25, InputTextTokens: 5, OutputAudioTokens: 16, OutputTextTokens: 4}),
+			agenttest.OnUser("Tell me a story.").Turn().Speak("Once upon a time there was a king.", 8*time.Second),
 			agenttest.OnUser("Where is my order?").Turn().Call("look_up", `{}`),
-			agenttest.OnOutput("look_up").Turn().Speak("On its way.", time.Second))
+			agenttest.OnOutput("look_up").Turn().Speak("On its way.", time.Second).
+				Usage(agents.RealtimeUsage{LLMUsage: agents.LLMUsage{PromptTokens: 30, CompletionTokens: 20, TotalTokens: 50},
+					InputAudioTokens: 25, InputTextTokens: 5, OutputAudioTokens: 16, OutputTextTokens: 4, Session: 2 * time.Second}))
 		agent := &agents.Agent{ID: "a", Tools: []agents.Tool{agents.ToolFunc("look_up", "Looks up.", func(context.Context, noArgs) (string, error) {
 			return "shipped", nil
 		})}}
