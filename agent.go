@@ -57,6 +57,10 @@ type Agent struct {
 	// OnUserTurnExceeded runs when the user talks for longer than TurnOptions.UserTurnLimit. The default interrupts
 	// the user politely.
 	OnUserTurnExceeded func(ctx context.Context, s *AgentSession, e UserTurnExceeded) error
+	// OnDTMF runs for each key that the user presses on their telephone while the agent has the floor, one after another
+	// and in order. Keys that are pressed while the floor changes hands are for whoever gets it. It should not take long:
+	// of the keys that wait for it, 64 are kept. Its error is reported as an event.
+	OnDTMF func(ctx context.Context, s *AgentSession, key DTMF) error
 	// OnToolsExecuted runs after a batch of calls and before what follows from it: it may cancel the reply or the
 	// handoff.
 	OnToolsExecuted func(ctx context.Context, s *AgentSession, e *ToolsExecuted) error

@@ -187,7 +187,8 @@ func (a *Agent) UpdateChatContext(ctx context.Context, chat *ChatContext) error 
 }
 
 // UpdateOptions swaps models and changes how turns are taken. A running agent uses them from its next request on, and
-// hears with them at once. What does not go together is an error and changes nothing.
+// hears with them at once. What does not go together is an error and changes nothing; so is the LLM of a running agent
+// that has a realtime model, as what that knows of the conversation would be lost.
 func (a *Agent) UpdateOptions(ctx context.Context, o AgentOptions) error {
 	if o.Turn != nil {
 		if err := o.Turn.validate(); err != nil {
@@ -195,6 +196,9 @@ func (a *Agent) UpdateOptions(ctx context.Context, o AgentOptions) error {
 		}
 	}
 	return a.change(ctx, func(f *frame) error {
+		if o.LLM != nil && f.c.modelsOf(a).realtime != nil {
+			return fmt.Errorf("agents: %s has a realtime model, whose place an LLM cannot take while the agent runs", f.id)
+		}
 		before := AgentOptions{LLM: a.LLM, STT: a.STT, TTS: a.TTS, VAD: a.VAD, TurnDetector: a.TurnDetector, Turn: a.Turn}
 		o.set(a)
 		if _, _, _, err := f.c.turnOptions(a, f.c.modelsOf(a)); err != nil {

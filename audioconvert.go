@@ -49,6 +49,7 @@ func (c *frameConverter) convert(f AudioFrame) (AudioFrame, error) {
 			for range channels {
 				r, err := resample.New(f.SampleRate, rate)
 				if err != nil {
+					c.from = AudioFrame{} // the next frame fails as well
 					return AudioFrame{}, fmt.Errorf("%w: cannot convert %d Hz to %d Hz", ErrAudioFormat, f.SampleRate, rate)
 				}
 				c.resamplers = append(c.resamplers, r)

@@ -32,7 +32,7 @@ func replyStatuses(s *agenttest.Session) (list []agents.ToolReplyStatus) {
 	return list
 }
 
-// Row 72: two updates and a result while the floor is held make one reply about both.
+// Core 72: two updates and a result while the floor is held make one reply about both.
 func TestUpdatesAndResultAreRepliedToOnce(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		var id string
@@ -85,7 +85,7 @@ func TestUpdatesAndResultAreRepliedToOnce(t *testing.T) {
 	})
 }
 
-// Row 72: the other ends of such a reply.
+// Core 72: the other ends of such a reply.
 func TestReplyToABackgroundResultInterruptedOrSkipped(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -121,7 +121,7 @@ func TestReplyToABackgroundResultInterruptedOrSkipped(t *testing.T) {
 	}
 }
 
-// Row 73: an error after an update is a result like any other.
+// Core 73: an error after an update is a result like any other.
 func TestErrorAfterAnUpdate(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		a := &agents.Agent{ID: "a", Tools: []agents.Tool{act("work", func(ctx context.Context, run *agents.RunContext[any]) (any, error) {
@@ -149,7 +149,7 @@ func TestErrorAfterAnUpdate(t *testing.T) {
 	})
 }
 
-// Rows 73 and 72: nothing after an update, or a stop, asks for no reply.
+// Core 73 and 72: nothing after an update, or a stop, asks for no reply.
 func TestBackgroundCallThatReturnsNothingAsksForNoReply(t *testing.T) {
 	for name, err := range map[string]error{"nothing": nil, "stop": agents.ErrStopResponse} {
 		t.Run(name, func(t *testing.T) {
@@ -176,7 +176,7 @@ func TestBackgroundCallThatReturnsNothingAsksForNoReply(t *testing.T) {
 	}
 }
 
-// Row 73: a call that was cancelled before it did anything.
+// Core 73: a call that was cancelled before it did anything.
 func TestCancelledCallHasAnEmptyOutput(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		ids := make(chan string, 1)
@@ -209,7 +209,7 @@ func TestCancelledCallHasAnEmptyOutput(t *testing.T) {
 	})
 }
 
-// Row 73: two calls that finish while the agent speaks are passed on together.
+// Core 73: two calls that finish while the agent speaks are passed on together.
 func TestTwoBackgroundResultsMakeOneReply(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		work := func(name string) agents.Tool {
@@ -285,7 +285,7 @@ func TestReplyTemplateForAResultThatIsNoLongerTheLatest(t *testing.T) {
 	})
 }
 
-// Row 74: what a tool still tries after it has returned does not reach the conversation.
+// Core 74: what a tool still tries after it has returned does not reach the conversation.
 func TestRunContextIsOfNoUseAfterTheToolReturned(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		var kept *agents.RunContext[any]
@@ -308,7 +308,7 @@ func TestRunContextIsOfNoUseAfterTheToolReturned(t *testing.T) {
 	})
 }
 
-// Row 75: a handoff cancels what can be cancelled, and waits for the rest.
+// Core 75: a handoff cancels what can be cancelled, and waits for the rest.
 func TestHandoffCancelsWhatCanBeAndWaitsForTheRest(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		var stopped, finished time.Duration
@@ -351,7 +351,7 @@ func TestHandoffCancelsWhatCanBeAndWaitsForTheRest(t *testing.T) {
 	})
 }
 
-// Row 75: cancelling is refused while interruptions are off, and for what cannot be cancelled.
+// Core 75: cancelling is refused while interruptions are off, and for what cannot be cancelled.
 func TestCancelIsRefused(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		errs := make(chan error, 2)
@@ -423,7 +423,7 @@ func TestModelCancelsARunningCall(t *testing.T) {
 	})
 }
 
-// Row 77: requests made while a call runs show it as running, and no such stand-in is ever kept.
+// Core 77: requests made while a call runs show it as running, and no such stand-in is ever kept.
 func TestRunningCallIsShownToTheModelAndNotKept(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		a := &agents.Agent{ID: "a", Tools: []agents.Tool{gives("slow", 10*time.Second, "slow result", nil), gives("fast", 0, "fast result", nil)}}
@@ -460,7 +460,7 @@ func TestRunningCallIsShownToTheModelAndNotKept(t *testing.T) {
 	})
 }
 
-// Row 44.
+// Core 44.
 func TestHandoffFromTheForegroundBelongsToTheRun(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		b := &agents.Agent{ID: "b", OnEnter: func(ctx context.Context, s *agents.AgentSession) error {
@@ -488,7 +488,7 @@ func TestHandoffFromTheForegroundBelongsToTheRun(t *testing.T) {
 	})
 }
 
-// Row 45.
+// Core 45.
 func TestRunDoesNotWaitForWorkInTheBackground(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		ended := make(chan bool, 1)
@@ -513,7 +513,7 @@ func TestRunDoesNotWaitForWorkInTheBackground(t *testing.T) {
 	})
 }
 
-// Row 46.
+// Core 46.
 func TestFailedForegroundDoesNotHoldTheRun(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		a := &agents.Agent{ID: "a", Tools: []agents.Tool{act("work", func(ctx context.Context, run *agents.RunContext[any]) (any, error) {
@@ -545,7 +545,7 @@ func TestFailedForegroundDoesNotHoldTheRun(t *testing.T) {
 	})
 }
 
-// Row 47: a tool of a finished run takes the floor for 5 s; a run meanwhile does not wait for it.
+// Core 47: a tool of a finished run takes the floor for 5 s; a run meanwhile does not wait for it.
 func TestForegroundOfAFinishedRunDoesNotHoldTheNext(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		a := &agents.Agent{ID: "a", Tools: []agents.Tool{act("work", func(ctx context.Context, run *agents.RunContext[any]) (any, error) {
@@ -572,7 +572,7 @@ func TestForegroundOfAFinishedRunDoesNotHoldTheNext(t *testing.T) {
 	})
 }
 
-// Row 48, first part: a task run in the foreground.
+// Core 48, first part: a task run in the foreground.
 func TestTaskInTheForeground(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		a := &agents.Agent{ID: "a", Tools: []agents.Tool{act("work", func(ctx context.Context, run *agents.RunContext[any]) (any, error) {
@@ -611,7 +611,7 @@ func TestTaskInTheForeground(t *testing.T) {
 	})
 }
 
-// Row 48, second part: a reply made in the foreground calls a tool that runs a task.
+// Core 48, second part: a reply made in the foreground calls a tool that runs a task.
 func TestTaskUnderAReplyMadeInTheForeground(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		a := &agents.Agent{ID: "a", Tools: []agents.Tool{

@@ -75,8 +75,8 @@ func TestBuiltinVADFormats(t *testing.T) {
 		mono := vowel(time.Second, 2*time.Second, rate)
 		for _, channels := range []int{1, 2} {
 			for _, piece := range []time.Duration{10 * time.Millisecond, 20 * time.Millisecond, 7 * time.Second} {
-				if channels == 2 && piece != 20*time.Millisecond {
-					continue // pieces of two channels are as those of one
+				if piece != 20*time.Millisecond && (channels == 2 || rate != 16000 && rate != 44100) {
+					continue // how it is cut makes the same difference everywhere
 				}
 				var samples []int16
 				for _, s := range mono {

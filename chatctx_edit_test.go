@@ -21,7 +21,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// Row 88.
+// Core 88.
 func TestRemove(t *testing.T) {
 	c := numbered(3)
 	require.NoError(t, c.Remove("m1"))
@@ -99,7 +99,7 @@ func TestCopyWith(t *testing.T) {
 	}
 }
 
-// Row 88.
+// Core 88.
 func TestTruncate(t *testing.T) {
 	system := testMessage("system", 0, RoleSystem, "")
 	call, output := testCall("call", 2, "1", "f"), testOutput("output", 3, "1", "f", "")

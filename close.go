@@ -93,6 +93,7 @@ func (c *core) lastTurn() {
 		return
 	}
 	cl.asked = true
+	c.keypad.close()
 	c.ears.deafen()
 	if cl.reason == CloseError || c.ears.in == nil || !c.turns.m.Open() {
 		c.tell(turn.Close{})

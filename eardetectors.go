@@ -2,6 +2,7 @@ package agents
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/parley-voice/agents/internal/order"
@@ -17,7 +18,7 @@ func (c *core) predict(e turn.Predict) {
 		stream := c.ears.turns
 		c.ears.mu.Unlock()
 		c.ears.asked = e.ID
-		if stream == nil || stream.Predict(e.ID, e.Language) != nil {
+		if stream == nil || stream.predict(e.ID, e.Language) != nil {
 			c.tell(turn.PredictionFailed{ID: e.ID})
 		}
 	case TextTurnDetector:
@@ -65,8 +66,9 @@ func (c *core) predictFromText(d TextTurnDetector, e turn.Predict, src order.Sou
 
 func (c *core) predicted(p TurnPrediction) {
 	c.tell(turn.Prediction{
-		ID: p.ID, Probability: p.Probability, Threshold: p.Threshold,
-		Backchannel: p.Backchannel, BackchannelThreshold: p.BackchannelThreshold, Inference: p.Inference,
+		ID: p.ID, Probability: saneProbability(p.Probability), Threshold: saneProbability(p.Threshold),
+		Backchannel: saneProbability(p.Backchannel), BackchannelThreshold: saneProbability(p.BackchannelThreshold),
+		Inference: max(p.Inference, 0),
 	})
 }
 
@@ -78,7 +80,7 @@ func (e *ears) cancelPrediction(timedOut bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.turns != nil {
-		e.turns.Cancel(timedOut)
+		e.turns.cancel(timedOut)
 	}
 }
 
@@ -86,7 +88,7 @@ func (e *ears) flushDetector() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.turns != nil {
-		_ = e.turns.Flush() // it says in Recv when it cannot
+		e.turns.flush()
 	}
 }
 
@@ -122,13 +124,20 @@ func (e *ears) tuneDetector(o turn.Options) {
 			c.tell(turn.PredictionFailed{ID: e.asked})
 		}
 	}
-	rate := d.Capabilities().SampleRate
 	c.spawn(j, func() error {
-		stream, err := d.Stream(ctx)
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		rate := d.Capabilities().SampleRate
+		s, err := d.Stream(ctx)
+		if err == nil && s == nil {
+			err = errors.New("agents: the turn detector returned no stream")
+		}
 		if err != nil {
 			return err
 		}
-		defer stream.Close()
+		stream := &guardedTurns{stream: s, panicGuard: panicGuard{what: j.what, stop: stop}}
+		defer s.Close()
+		room := make(chan struct{}, maxStreamAhead)
 		e.mu.Lock()
 		if ctx.Err() == nil {
 			e.turns, e.turnsIn = stream, frameConverter{}
@@ -145,11 +154,11 @@ func (e *ears) tuneDetector(o turn.Options) {
 			e.mu.Unlock()
 		}()
 		for {
-			p, err := stream.Recv()
+			p, err := s.Recv()
 			if err != nil {
-				return err
+				return stream.reason(err)
 			}
-			c.queue.Post(src, func() {
+			c.postInTurn(ctx, room, src, func() {
 				if e.detector == d {
 					c.predicted(p)
 				}
@@ -173,23 +182,32 @@ func (e *ears) tuneInterruptionDetector(o turn.Options) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	e.judgeStop = cancel
 	src := c.newSource(order.Model)
-	c.spawn(&job{what: "interruption detector", src: src, end: func(end ending) {
+	const what = "interruption detector"
+	c.spawn(&job{what: what, src: src, end: func(end ending) {
 		stopped := ctx.Err() != nil
 		cancel()
 		if !stopped && !e.closed { // voice activity interrupts again
-			c.reportError("interruption detector", end.err, true)
+			c.reportError(what, end.err, true)
 			c.tell(turn.VerdictsFail{})
 		}
 	}}, func() error {
-		stream, err := d.Stream(ctx)
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		rate := d.SampleRate()
+		s, err := d.Stream(ctx)
+		if err == nil && s == nil {
+			err = errors.New("agents: the interruption detector returned no stream")
+		}
 		if err != nil {
 			return err
 		}
-		defer stream.Close()
+		stream := &guardedInterruptions{stream: s, panicGuard: panicGuard{what: what, stop: stop}}
+		defer s.Close()
+		room := make(chan struct{}, maxStreamAhead)
 		e.mu.Lock()
 		e.interruption = stream
 		e.judgeIn = frameConverter{}
-		if rate := d.SampleRate(); rate != 0 {
+		if rate != 0 {
 			e.judgeIn = frameConverter{rate: rate, channels: 1}
 		}
 		e.mu.Unlock()
@@ -201,16 +219,29 @@ func (e *ears) tuneInterruptionDetector(o turn.Options) {
 			e.mu.Unlock()
 		}()
 		for {
-			v, err := stream.Recv()
+			v, err := s.Recv()
 			if err != nil {
-				return err
+				return stream.reason(err)
 			}
-			c.queue.Post(src, func() {
-				c.emit(&OverlappingSpeech{Interruption: v.Interruption, Probability: v.Probability, Since: v.Since.Round(0), AgentEnded: v.AgentEnded})
-				c.tell(turn.Verdict{Interruption: v.Interruption, AgentEnded: v.AgentEnded, Start: v.Since})
-			})
+			c.postInTurn(ctx, room, src, func() { e.judged(v) })
 		}
 	})
+}
+
+// judged takes a verdict, of which there is one for an overlap.
+func (e *ears) judged(v InterruptionVerdict) {
+	if !e.judging {
+		return
+	}
+	e.judging = false
+	since := v.Since
+	if now := time.Now(); since.IsZero() || since.After(now) {
+		since = now
+	}
+	e.c.emit(&OverlappingSpeech{
+		Interruption: v.Interruption, Probability: saneProbability(v.Probability), Since: since.Round(0), AgentEnded: v.AgentEnded,
+	})
+	e.c.tell(turn.Verdict{Interruption: v.Interruption, AgentEnded: v.AgentEnded, Start: since})
 }
 
 // tellInterruptionDetector passes on what happens to the agent's speech and to overlaps.
@@ -223,10 +254,11 @@ func (e *ears) tellInterruptionDetector(effect turn.Effect) {
 	}
 	switch x := effect.(type) {
 	case turn.AgentSpeech:
-		stream.AgentSpeech(x.On)
+		stream.agentSpeech(x.On)
 	case turn.OverlapBegins:
-		stream.OverlapBegins(x.At, x.Speech)
+		e.judging = true
+		stream.overlapBegins(x.At, x.Speech)
 	case turn.OverlapEnds:
-		stream.OverlapEnds(x.At, x.AgentEnded)
+		stream.overlapEnds(x.At, x.AgentEnded)
 	}
 }

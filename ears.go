@@ -20,6 +20,7 @@ type ears struct {
 	in       AudioInput // nil in a text session
 	off      bool
 	reading  bool
+	ended    bool // no more audio comes in
 	readStop context.CancelFunc
 	closed   bool
 	src      order.Source
@@ -27,13 +28,16 @@ type ears struct {
 	stt      STT
 	node     bool // the recogniser goes through an agent's STTNode
 	pump     *sttPump
-	pumps    int
+	pumpStop context.CancelCauseFunc
+	pumps    int // ever made
+	unwanted int // up to this one nothing that they found is wanted any more
 
 	detector     AudioTurnDetector
 	detectorStop context.CancelFunc
 	asked        uint64 // the last request to it
 	predicting   context.CancelFunc
 	judgeStop    context.CancelFunc
+	judging      bool // a verdict may come
 
 	silenced atomic.Bool
 	ignoring atomic.Bool
@@ -51,12 +55,11 @@ type ears struct {
 
 // listeners are who gets the frames.
 type listeners struct {
-	vad          VADStream
-	vadIn        frameConverter
+	vad          *guardedVAD
 	recogniser   *sttPump
-	turns        TurnDetectorStream
+	turns        *guardedTurns
 	turnsIn      frameConverter
-	interruption InterruptionStream
+	interruption *guardedInterruptions
 	judgeIn      frameConverter
 	realtime     RealtimeSession
 	realtimeIn   frameConverter
@@ -67,10 +70,12 @@ type listeners struct {
 type earNote struct {
 	begins time.Time // of the first audio, or zero
 	vad    VADEvent
-	err    error
+	err    error // of the VAD
+	again  bool  // which goes on
+	input  error // of the audio
 }
 
-func (e *ears) on() bool { return e.in != nil && !e.off && !e.closed }
+func (e *ears) on() bool { return e.in != nil && !e.off && !e.closed && !e.ended }
 
 // tune has the ears listen with the models of an activity.
 func (e *ears) tune(f *frame) {
@@ -85,22 +90,20 @@ func (e *ears) tune(f *frame) {
 	}
 	if !sameModel(vad, e.vadModel) {
 		e.vadModel = vad
-		var stream VADStream
+		var stream *guardedVAD
 		if vad != nil {
-			stream = vad.Stream()
+			stream = guardVAD(vad)
 		}
 		e.mu.Lock()
 		old := e.vad
-		e.vad, e.vadIn = stream, frameConverter{}
-		if vad != nil {
-			if rate := vad.Capabilities().SampleRate; rate != 0 {
-				e.vadIn = frameConverter{rate: rate, channels: 1}
-			}
-		}
+		e.vad = stream
 		e.active = false
+		if stream == nil && e.recogniser != nil {
+			e.recogniser.voiceless()
+		}
 		e.mu.Unlock()
 		if old != nil {
-			old.Close()
+			old.close()
 			if vad != nil {
 				c.tell(turn.VADGone{})
 			}
@@ -109,7 +112,7 @@ func (e *ears) tune(f *frame) {
 	node := f.agent.STTNode != nil
 	if !sameModel(f.models.stt, e.stt) || node || e.node {
 		e.stt, e.node = f.models.stt, node
-		e.recreateSTT()
+		e.recreateSTT(true)
 	}
 	e.tuneDetector(o)
 	e.tuneInterruptionDetector(o)
@@ -134,23 +137,45 @@ func sameModel(a, b any) (same bool) {
 
 // read is the reader's goroutine.
 func (e *ears) read(ctx context.Context) error {
+	useless, told := 0, false
 	for {
 		frame, err := e.in.ReadFrame(ctx)
-		if err != nil {
-			return err
-		}
 		switch {
-		case frame.Check() != nil || frame.Len() == 0:
-		case e.ignoring.Load():
+		case err != nil:
+			return err
+		case ctx.Err() != nil: // also with an input that does not look
+			return context.Cause(ctx)
+		}
+		if err = checkInput(frame); err != nil && !told {
+			told = true
+			e.misfit(err)
+		}
+		if err != nil || frame.Len() == 0 {
+			if useless++; useless > uselessFrames {
+				sleepContext(ctx, uselessPause)
+			}
+			continue
+		}
+		useless = 0
+		if e.ignoring.Load() {
 			e.skip(frame)
-		default:
+		} else {
 			e.hear(frame)
 		}
 	}
 }
 
+// misfit tells that audio cannot be used.
+func (e *ears) misfit(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.note(earNote{input: err})
+}
+
 func (e *ears) inputEnded(end ending) {
+	e.ended = true
 	if e.c.closing == nil {
+		e.flushSTT(0, 0) // nothing follows on which it could find the end of the last word
 		e.c.tell(turn.InputOff{})
 	}
 	if end.err != nil && !errors.Is(end.err, io.EOF) && !end.cancelled && e.c.closing == nil {
@@ -189,12 +214,12 @@ func (e *ears) hear(frame AudioFrame) {
 	}
 	if e.turns != nil {
 		if f, err := e.turnsIn.convert(frame); err == nil {
-			_ = e.turns.Send(f) // it says in Recv when it cannot
+			e.turns.send(f)
 		}
 	}
 	if e.interruption != nil {
 		if f, err := e.judgeIn.convert(frame); err == nil {
-			_ = e.interruption.Send(f)
+			e.interruption.send(f)
 		}
 	}
 	if e.realtime != nil {
@@ -204,15 +229,7 @@ func (e *ears) hear(frame AudioFrame) {
 
 // detect has voice activity looked for.
 func (e *ears) detect(frame AudioFrame) {
-	f, err := e.vadIn.convert(frame)
-	if err != nil {
-		return
-	}
-	events, err := e.vad.Push(f)
-	if errors.Is(err, ErrAudioFormat) { // it changed
-		e.vad.Reset()
-		events, err = e.vad.Push(f)
-	}
+	events, err := e.vad.push(frame)
 	for _, ev := range events {
 		if ev.Type == VADInference {
 			active := ev.Speaking || ev.RawSpeech > 0
@@ -228,9 +245,22 @@ func (e *ears) detect(frame AudioFrame) {
 		}
 		e.note(earNote{vad: ev})
 	}
-	if err != nil {
-		e.note(earNote{err: err})
-		e.vad = nil
+	switch {
+	case errors.Is(err, ErrAudioFormat):
+		e.note(earNote{input: err})
+	case err != nil:
+		again := e.vad.renew()
+		e.note(earNote{err: err, again: again})
+		if e.recogniser != nil {
+			if again {
+				e.recogniser.voice(false, 0)
+			} else {
+				e.recogniser.voiceless()
+			}
+		}
+		if !again {
+			e.vad = nil
+		}
 	}
 }
 
@@ -268,8 +298,11 @@ func (e *ears) takeNote(n earNote) {
 		e.begun = n.begins
 		c.tell(turn.AudioBegins{At: n.begins})
 		return
+	case n.input != nil:
+		c.reportError("audio input", n.input, true)
+		return
 	case n.err != nil:
-		c.reportError("vad", n.err, false)
+		c.reportError("vad", n.err, n.again)
 		c.tell(turn.VADGone{})
 		return
 	}
@@ -283,37 +316,38 @@ func (e *ears) takeNote(n earNote) {
 	}
 }
 
-// recreateSTT begins to recognise anew. What is being recognised is not wanted.
-func (e *ears) recreateSTT() {
+// recreateSTT begins to recognise anew: with what is being said, or without it if that is not wanted.
+func (e *ears) recreateSTT(wanted bool) {
 	c := e.c
-	if e.pump != nil {
-		e.pump.close()
-		e.pump = nil
+	old := e.pump
+	if old != nil {
+		defer e.pumpStop(ErrStreamClosed)
+		if !wanted {
+			e.unwanted = e.pumps
+		}
 	}
+	e.pump = nil
 	f := c.top()
 	if f == nil || e.stt == nil && !e.node || e.closed {
-		e.mu.Lock()
-		e.recogniser = nil
-		e.mu.Unlock()
+		e.recogniseWith(nil, old, wanted)
 		return
 	}
-	e.mu.Lock()
-	offset := e.heard
-	e.mu.Unlock()
 	src := c.newSource(order.Model)
 	e.pumps++
 	stt, current := e.stt, e.pumps
 	mine := func(fn func()) func() {
 		return func() {
-			if e.pumps == current && !e.closed {
+			if current > e.unwanted && !e.closed {
 				fn()
 			}
 		}
 	}
-	pump, err := newSTTPump(c.ctx, sttPumpOptions{
-		stt: stt, vad: f.models.vad, unvoiced: e.vadModel == nil, conn: c.opts.STTConn, node: f.agent.STTNode, offset: offset,
+	ctx, stop := context.WithCancelCause(c.ctx)
+	room := make(chan struct{}, maxStreamAhead)
+	pump, err := newSTTPump(ctx, sttPumpOptions{
+		stt: stt, vad: f.models.vad, unvoiced: e.vadModel == nil, conn: c.opts.STTConn, node: f.agent.STTNode,
 		opts:   STTOptions{Keyterms: c.keytermsNow()},
-		event:  func(ev STTEvent) { c.queue.Post(src, mine(func() { e.recognised(stt, ev) })) },
+		event:  func(ev STTEvent) { c.postInTurn(ctx, room, src, mine(func() { e.recognised(stt, ev) })) },
 		failed: func(err error, recoverable bool) { e.sttFailed(src, mine, err, recoverable) },
 		ended: func(err error) {
 			if err != nil {
@@ -322,11 +356,13 @@ func (e *ears) recreateSTT() {
 		},
 	})
 	if err != nil {
+		stop(nil)
 		c.reportError(sttModel.String(), err, false)
 	} else {
-		e.pump = pump
+		e.pump, e.pumpStop = pump, stop
 		ctx := context.WithoutCancel(c.ctx) // its goroutines are waited for also when the session's context has ended
 		ended := func(ending) {
+			stop(nil)
 			if lost := pump.dropped(); lost > 0 {
 				c.warn("agents: audio was dropped that no recogniser has had", "duration", lost)
 			}
@@ -336,9 +372,38 @@ func (e *ears) recreateSTT() {
 			return nil
 		})
 	}
+	e.recogniseWith(pump, old, wanted)
+}
+
+// recogniseWith gives the pump what comes from now on, and before that what its predecessor has not recognised.
+func (e *ears) recogniseWith(pump, old *sttPump, wanted bool) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
+	var rest []AudioFrame
+	speaking := false
+	if old != nil {
+		if rest, speaking = old.handOver(); !wanted {
+			rest = nil
+		}
+	}
 	e.recogniser = pump
-	e.mu.Unlock()
+	if pump == nil {
+		return
+	}
+	length := time.Duration(0)
+	for _, f := range rest {
+		length += f.Duration()
+	}
+	pump.begin(max(e.heard-length, 0))
+	for _, f := range rest {
+		pump.send(f)
+	}
+	if length > 0 {
+		pump.voice(true, length)
+		if !speaking {
+			pump.voice(false, length)
+		}
+	}
 }
 
 func (e *ears) sttFailed(src order.Source, mine func(func()) func(), err error, recoverable bool) {
@@ -374,8 +439,9 @@ func (e *ears) recognised(stt STT, ev STTEvent) {
 		return
 	}
 	t := ev.Transcript
+	text, confidence := saneTranscript(t.Text, t.Confidence)
 	s := turn.STT{
-		Type: kind, Text: t.Text, Language: t.Language, Confidence: t.Confidence, Start: t.Start, End: t.End,
+		Type: kind, Text: text, Language: t.Language, Confidence: confidence, Start: t.Start, End: t.End,
 		RequestID: ev.RequestID, Speaker: t.SpeakerID,
 	}
 	switch ev.Type {
@@ -449,7 +515,7 @@ func (e *ears) resetVAD() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.vad != nil {
-		e.vad.Reset()
+		e.vad.reset()
 	}
 }
 
@@ -463,7 +529,8 @@ func (e *ears) setOn(on bool) {
 	e.off = !on
 	if on { // everybody begins anew, after the gap
 		if f := e.c.top(); f != nil {
-			e.vadModel, e.stt = nil, nil
+			e.vadModel, e.stt, e.node = nil, nil, false
+			e.recreateSTT(false)
 			e.tune(f)
 		}
 		e.ignoring.Store(false)
@@ -500,7 +567,11 @@ func (e *ears) sendRealtime(frame AudioFrame, silent bool) {
 		frame.Samples = e.quiet[:len(frame.Samples)]
 	}
 	if f, err := e.realtimeIn.convert(frame); err == nil {
-		_ = e.realtime.SendAudio(f) // a session that failed says so in Recv
+		err = guard("realtime", func() error { return e.realtime.SendAudio(f) }) // a session that failed says so in Recv
+		if _, ok := errors.AsType[*PanicError](err); ok {
+			e.realtime = nil
+			e.note(earNote{input: err})
+		}
 	}
 }
 
@@ -512,14 +583,14 @@ func (e *ears) close() {
 	e.closed = true
 	e.ignoring.Store(true)
 	if e.pump != nil {
-		e.pump.close()
+		e.pumpStop(ErrStreamClosed)
 	}
 	e.mu.Lock()
 	vad := e.vad
 	e.listeners = listeners{}
 	e.mu.Unlock()
 	if vad != nil {
-		vad.Close()
+		vad.close()
 	}
 	for _, stop := range []context.CancelFunc{e.readStop, e.detectorStop, e.judgeStop, e.predicting} {
 		if stop != nil {

@@ -20,6 +20,8 @@ var (
 	ErrRunActive = errors.New("agents: another run is active")
 	// ErrNoLLM is returned when a reply is asked for and neither the agent nor the session has an LLM.
 	ErrNoLLM = errors.New("agents: no LLM")
+	// ErrNoDTMFOutput is returned by SendDTMF when the session was started without a DTMFOutput.
+	ErrNoDTMFOutput = errors.New("agents: no DTMF output")
 	// ErrNoUserData is returned when user data is read and Options.UserData was not set.
 	ErrNoUserData = errors.New("agents: no user data")
 )

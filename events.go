@@ -73,6 +73,11 @@ type (
 		Language   string // as heard; empty if unknown
 		SpeakerID  string // empty without diarization
 	}
+	// DTMFReceived: the user pressed a key of their telephone.
+	DTMFReceived struct {
+		EventMeta
+		Key DTMF
+	}
 	// UserInputDropped: what was transcribed as final will not be in any turn.
 	UserInputDropped struct {
 		EventMeta
@@ -121,7 +126,7 @@ type (
 	// that is not known.
 	EOUMetrics struct {
 		EventMeta
-		SpeechID               string // of the reply
+		SpeechID               string // of the reply; empty if only a newer turn is answered, which ended meanwhile
 		EndOfTurnDelay         time.Duration
 		TranscriptionDelay     time.Duration
 		TurnCompletedDelay     time.Duration // spent in OnUserTurnCompleted
@@ -129,6 +134,7 @@ type (
 		Delay                  time.Duration // the endpointing delay that applied
 		Asked                  bool          // the TurnDetector was, with what follows
 		Probability, Threshold float64
+		Provider, Model        string // of the TurnDetector; "unknown" if it does not say
 	}
 	// STTMetrics: the STT used this much.
 	STTMetrics struct {
@@ -256,6 +262,9 @@ type (
 		Duration  time.Duration
 		Cancelled bool
 		Usage     LLMUsage
+		// TokensPerSecond is how fast the answer came, from its first piece to its last; zero if there were not two of
+		// them, or the model does not count its tokens.
+		TokensPerSecond float64
 	}
 	// UsageUpdated: the totals changed.
 	UsageUpdated struct {

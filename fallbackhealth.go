@@ -32,8 +32,14 @@ type fallbackHealth struct {
 
 type memberHealth struct {
 	unavailable bool
+	until       time.Time          // when it may be tried like others again, without a probe; zero is never
 	stopProbe   context.CancelFunc // nil unless a probe runs
 	probed      time.Time          // when the last probe ended
+}
+
+// eligible reports whether a member may be tried before the last resort.
+func (m *memberHealth) eligible(now time.Time) bool {
+	return !m.unavailable || !m.until.IsZero() && !now.Before(m.until)
 }
 
 type availabilityChange struct {
@@ -45,20 +51,21 @@ func newFallbackHealth(members int, pause time.Duration, tell func(member int, a
 	return &fallbackHealth{tell: tell, pause: pause, members: make([]memberHealth, members)}
 }
 
-// order returns in which order to try the members: the available ones, which it counts, and then, as a last resort, the
-// others.
+// order returns in which order to try the members: the available ones, and those that have been unavailable for long
+// enough, which it counts, and then, as a last resort, the others.
 func (h *fallbackHealth) order() (order []int, available int) {
 	order = make([]int, 0, len(h.members))
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	now := time.Now()
 	for i := range h.members {
-		if !h.members[i].unavailable {
+		if h.members[i].eligible(now) {
 			order = append(order, i)
 		}
 	}
 	available = len(order)
 	for i := range h.members {
-		if h.members[i].unavailable {
+		if !h.members[i].eligible(now) {
 			order = append(order, i)
 		}
 	}
@@ -74,6 +81,14 @@ func (h *fallbackHealth) pick(tried map[int]bool) (member int, available bool) {
 		}
 	}
 	return -1, false
+}
+
+// passOver makes a member unavailable and says for how long it is not to be tried.
+func (h *fallbackHealth) passOver(i int, cooldown time.Duration) {
+	h.mu.Lock()
+	h.members[i].until = time.Now().Add(cooldown)
+	h.mu.Unlock()
+	h.setAvailable(i, false)
 }
 
 // setAvailable records the availability of a member and reports a change of it.

@@ -30,7 +30,7 @@ func work(takes time.Duration, f agents.Filler) agents.Tool {
 	})
 }
 
-// Row 4, T5: a slow tool with a filler. The reference has the preamble end and "thinking" go on; the filler ends and the
+// Core 4, T5: a slow tool with a filler. The reference has the preamble end and "thinking" go on; the filler ends and the
 // agent thinks again, because the tool runs; and the user never counts as away.
 func TestFillerWhileAToolWorks(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestFillerWhileAToolWorks(t *testing.T) {
 	})
 }
 
-// Row 76, T95 to T97.
+// Core 76, T95–T97.
 func TestFillerSteps(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -90,6 +90,82 @@ func TestFillerSteps(t *testing.T) {
 			})
 		})
 	}
+}
+
+// T96, core 76: a filler waits for its delay of silence, which begins anew when the agent or the user speaks, and with each
+// update; and says one thing then.
+func TestFillerWaitsForSilence(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		parts []agenttest.VoicePart
+		at    func(ctx context.Context, run *agents.RunContext[any]) error // 50 ms after the tool began, at 2.0
+		want  []time.Duration
+	}{
+		{"nothing happens", nil, nil, at(2.1)},
+		{"an update", nil, func(ctx context.Context, run *agents.RunContext[any]) error { return run.Update(ctx, "half done") }, at(2.15)},
+		// It is heard from 2.25 to 2.35.
+		{"the agent speaks", nil, func(_ context.Context, run *agents.RunContext[any]) error {
+			run.Session().Say("Hm.")
+			return nil
+		}, at(2.45)},
+		// Voice activity notices it at 2.06, and its end at 2.12.
+		{"the user speaks", []agenttest.VoicePart{speaks(2.01, 2.07, "")}, nil, at(2.22)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				begun := time.Now()
+				var said []time.Duration
+				tool := act("work", func(ctx context.Context, run *agents.RunContext[any]) (any, error) {
+					_, err := run.WithFiller(agents.Filler{Delay: 100 * ms, Say: func(int) *agents.SpeechHandle {
+						said = append(said, time.Since(begun))
+						return run.Session().Say("Still here.")
+					}})
+					if err != nil {
+						return nil, err
+					}
+					sleep(ctx, 50*ms)
+					if c.at != nil {
+						if err := c.at(ctx, run); err != nil {
+							return nil, err
+						}
+					}
+					sleep(ctx, 950*ms)
+					return nil, nil
+				})
+				script := agenttest.Voice(append([]agenttest.VoicePart{speaks(0.5, 1.5, "Go")}, c.parts...)...)
+				opts := voiceOptions(agenttest.NewLLM(t, agenttest.OnUser("Go").Call("work", `{}`), agenttest.Any().Empty().Always()),
+					agenttest.NewTTS(t, agenttest.Spoken("Hm.", 100*ms), agenttest.SpokenAny(ms)))
+				opts.VAD = quickVAD(script)
+				v := agenttest.StartVoice(t, opts, &agents.Agent{Tools: []agents.Tool{tool}}, script)
+				v.Until(sec(4))
+				require.Equal(t, c.want, said, v.Log())
+			})
+		})
+	}
+}
+
+// T97, core 76: when the turn that called the tool is interrupted, its filler says no more.
+func TestFillerEndsWithAnInterruption(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		begun := time.Now()
+		var said []time.Duration
+		tool := act("work", func(ctx context.Context, run *agents.RunContext[any]) (any, error) {
+			_, err := run.WithFiller(agents.Filler{Delay: 50 * ms, Interval: 50 * ms, Say: func(step int) *agents.SpeechHandle {
+				require.Equal(t, len(said), step)
+				said = append(said, time.Since(begun))
+				return run.Session().Say("Still here.")
+			}})
+			sleep(ctx, time.Second)
+			return nil, err
+		})
+		llm := agenttest.NewLLM(t, agenttest.OnUser("Go").Call("work", `{}`))
+		s := agenttest.Start(t, agents.Options{LLM: llm}, &agents.Agent{Tools: []agents.Tool{tool}})
+		h := s.GenerateReply(agents.Reply{UserInput: "Go"})
+		time.Sleep(170 * ms)
+		require.NoError(t, h.Interrupt())
+		time.Sleep(5 * time.Second)
+		require.Equal(t, []time.Duration{50 * ms, 150 * ms}, said, s.Log())
+	})
 }
 
 func TestFillerOptions(t *testing.T) {

@@ -423,6 +423,7 @@ func (c *core) place(a Activity, owner *push) {
 		owner.granted = f
 	}
 	c.stack = append(c.stack, f)
+	c.prewarm(agent)
 	var fresh []*Toolset
 	if !c.toolsReady && c.sessionSets == nil {
 		c.sessionSets = toolsets(c.opts.Tools)
@@ -494,6 +495,7 @@ func (c *core) enter(f *frame) {
 	}
 	c.restState()
 	c.tune(f)
+	c.keypad.listen()
 	if f.agent.OnEnter != nil {
 		f.startHook("OnEnter", f.ctx, f.agent.OnEnter)
 	}

@@ -35,7 +35,8 @@ type step struct {
 	wanted  []*wantedCall
 	extra   map[string]any
 	sentAt  time.Time
-	ttft    time.Duration
+	ttft    time.Duration // from sentAt to the first text or call, or negative
+	lastAt  time.Duration // and to the last
 	usage   *LLMUsage
 	model   modelName
 
@@ -254,6 +255,14 @@ func (st *step) send(chat *ChatContext) {
 // A modelName says which model served a request.
 type modelName struct{ provider, model string }
 
+// nameOf returns what a model calls itself.
+func nameOf(model any) modelName {
+	if info, ok := model.(ModelInfo); ok {
+		return modelName{info.Provider(), info.Model()}
+	}
+	return modelName{provider: "unknown", model: "unknown"}
+}
+
 // open prepares the stream's context.
 func (st *step) open(ctx context.Context) {
 	st.ctx, st.cancel = context.WithCancelCause(ctx)
@@ -325,8 +334,11 @@ func (st *step) chunk(ch ChatChunk, calls []*wantedCall) {
 	if st.ended {
 		return
 	}
-	if st.ttft < 0 && (ch.Text != "" || len(calls) > 0) {
-		st.ttft = time.Since(st.sentAt)
+	if ch.Text != "" || len(calls) > 0 {
+		st.lastAt = time.Since(st.sentAt)
+		if st.ttft < 0 {
+			st.ttft = st.lastAt
+		}
 	}
 	if ch.Extra != nil {
 		st.extra = ch.Extra

@@ -31,7 +31,7 @@ func TestInstructionsFor(t *testing.T) {
 	}
 }
 
-// Row 89.
+// Core 89.
 func TestInstructionsRender(t *testing.T) {
 	in := &Instructions{Common: "Hello {name}.", Audio: `Say {n} of {"json": "{n}"} to {nobody}, {nobody} and {_x1}.`}
 	text, unknown := in.Render(ModalityAudio, map[string]string{"name": "{n}", "n": "2"})
@@ -43,7 +43,7 @@ func TestInstructionsRender(t *testing.T) {
 	require.Empty(t, unknown)
 }
 
-// Row 89: templates.
+// Core 89: templates.
 func TestExpandInstructions(t *testing.T) {
 	for _, tc := range []struct {
 		name     string

@@ -67,7 +67,7 @@ type speechRow struct {
 	priority  agents.Priority
 }
 
-// Rows 52 to 56: what Interrupt stops, and what still plays.
+// Core 52–56: what Interrupt stops, and what still plays.
 func TestInterruptStopsSpeechInPlayoutOrder(t *testing.T) {
 	const free, protected = false, true
 	rows := func(p ...bool) (list []speechRow) {
@@ -86,15 +86,15 @@ func TestInterruptStopsSpeechInPlayoutOrder(t *testing.T) {
 		want    []bool // interrupted
 		warns   bool
 	}{
-		// Row 52.
+		// Core 52.
 		{"up to the first protected one", true, rows(free, free, protected, free), nil, false, nil, []bool{true, true, false, false}, true},
-		// Row 53.
+		// Core 53.
 		{"protected head of the queue", false, rows(protected, free, protected), nil, false, nil, []bool{false, false, false}, true},
-		// Row 54.
+		// Core 54.
 		{"protected head that is interrupted already", false, rows(protected, free, protected), []int{0}, false, nil, []bool{true, true, false}, true},
-		// Row 55.
+		// Core 55.
 		{"in playout order", false, []speechRow{{false, agents.PriorityLow}, {true, agents.PriorityHigh}}, nil, false, nil, []bool{false, false}, true},
-		// Row 56.
+		// Core 56.
 		{"current one protected", true, rows(protected, free), nil, false, agents.ErrUninterruptible, []bool{false, false}, false},
 		{"current one protected, by force", true, rows(protected, free, protected), nil, true, nil, []bool{true, true, true}, false},
 		{"everything", true, rows(free, free), nil, false, nil, []bool{true, true}, false},
@@ -218,7 +218,7 @@ func TestInterruptedMessageKeepsWhatWasSaid(t *testing.T) {
 	})
 }
 
-// Row 12, without audio: a reply that was stopped before its first word leaves no message; the user's stays.
+// Core 12, without audio: a reply that was stopped before its first word leaves no message; the user's stays.
 func TestReplyInterruptedBeforeItsFirstWordLeavesNoMessage(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		llm := agenttest.NewLLM(t, agenttest.OnUser("hello").TTFT(time.Minute).Say("Hi."))
@@ -248,7 +248,7 @@ func messagesOf(chat *agents.ChatContext) string {
 	return agents.NewChatContext(msgs...).Transcript()
 }
 
-// Row 57.
+// Core 57.
 func TestSpeechThatFails(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		boom := agenttest.StatusError(401)
@@ -293,7 +293,7 @@ func TestInterruptingASpeechThatDoesNotAllowIt(t *testing.T) {
 	})
 }
 
-// Row 58: interrupted right after the reply to the tool was scheduled.
+// Core 58: interrupted right after the reply to the tool was scheduled.
 func TestToolResultsSurviveAnInterruptedReply(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		a := &agents.Agent{ID: "a", Tools: []agents.Tool{gives("work", time.Second, "result", nil)}}
@@ -321,7 +321,7 @@ func TestToolResultsSurviveAnInterruptedReply(t *testing.T) {
 	})
 }
 
-// Row 59: the tool has finished when the speech that called it is interrupted; a hook says the result all the same.
+// Core 59: the tool has finished when the speech that called it is interrupted; a hook says the result all the same.
 func TestResultSaidByAHookAfterAnInterruption(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		var said *agents.SpeechHandle
@@ -350,7 +350,7 @@ func TestResultSaidByAHookAfterAnInterruption(t *testing.T) {
 	})
 }
 
-// Row 60: the tool still runs when its speech is interrupted.
+// Core 60: the tool still runs when its speech is interrupted.
 func TestToolThatOutlivesItsInterruptedSpeechIsRecordedOnce(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		a := &agents.Agent{ID: "a", Tools: []agents.Tool{gives("work", 7400*time.Millisecond, "late result", nil)}}
@@ -395,7 +395,7 @@ func TestInterruptionDoesNotWaitForASlowToolForEver(t *testing.T) {
 	})
 }
 
-// Row 61: a tool that hands over, in a speech that was interrupted.
+// Core 61: a tool that hands over, in a speech that was interrupted.
 func TestInterruptedHandoffDoesNotHappen(t *testing.T) {
 	for _, when := range []struct {
 		name        string

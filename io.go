@@ -12,6 +12,12 @@ type IO struct {
 	AudioInput  AudioInput
 	AudioOutput AudioOutput
 	TextOutput  TextOutput
+	// DTMFInput and DTMFOutput are the keys of the telephone that the user is called by, if it has any.
+	DTMFInput  DTMFInput
+	DTMFOutput DTMFOutput
+	// OutboundCall says that the user was called by telephone. The default of Options.AECWarmup is then none: what picks
+	// up is often a voice that must be heard at once, and the telephone network cancels the echo.
+	OutboundCall bool
 }
 
 // An AudioInput is a source of the user's audio.
@@ -105,12 +111,31 @@ const (
 	PlaybackFinished PlaybackEventType = "playback_finished" // the segment was played, or interrupted
 )
 
-// A TextOutput shows what the agent says as it is said. Its methods are called by one goroutine at a time. A value
-// that is both the AudioOutput and the TextOutput of a session can hold text back until it is heard.
+// A TextOutput shows what the agent says as it is said: with audio, at the pace of what is heard. Its methods are called
+// by one goroutine at a time. It is not the AudioOutput as well: the Flush of one is not that of the other.
 type TextOutput interface {
 	// Capture takes more text of the current segment. It may wait until the text is on its way, and returns the cause
 	// of ctx once that is done. Its error is reported as an event, and the conversation goes on.
 	Capture(ctx context.Context, text string) error
 	// Flush ends the segment. It does not wait.
 	Flush()
+}
+
+// A DTMFInput is a source of the keys that the user presses on their telephone.
+//
+// The session reads it on one goroutine, from when the first activity has the floor, and one key at a time. The source
+// must not make its own producer wait, so it holds a bounded number of keys and drops what comes beyond that.
+type DTMFInput interface {
+	// ReadDTMF waits for the next key. The error is io.EOF when there will be no more keys, and the cause of ctx once
+	// that is done; after any error the session stops reading. What is not a key of a telephone is reported as an event
+	// and passed over.
+	ReadDTMF(ctx context.Context) (DTMF, error)
+}
+
+// A DTMFOutput presses keys towards the user, who may be an automated system.
+type DTMFOutput interface {
+	// SendDTMF sends one key and returns when it is on its way. It is called by one goroutine at a time, with a pause
+	// after each key. It may wait, and returns the cause of ctx, without having sent the key, once ctx is done. Its
+	// error ends the call of [AgentSession.SendDTMF] that the key belongs to; the next call may use the output again.
+	SendDTMF(ctx context.Context, key DTMF) error
 }

@@ -82,6 +82,8 @@ func TestFallbackOutlivesTheTimeoutOfTheSession(t *testing.T) {
 	})
 }
 
+// T99: the model is that of who last served; a probe serves nobody.
+//
 // A primary that works again must get its traffic back, whatever made it fail: each skipped request probes it, also
 // after a failure in the middle of an answer. https://github.com/livekit/agents/issues/6678
 func TestFallbackReturnsToThePrimary(t *testing.T) {

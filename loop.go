@@ -79,6 +79,9 @@ type core struct {
 	keyterms   *keytermTracker
 	ears       ears
 	mouth      mouth
+	keypad     keypad
+	warmed     []any // models that have prepared their connections
+	ivr        ivrWatch
 	realtime   *dialogue // with a realtime model; nil without
 	speeches   uint64    // ever made
 	running    int       // calls being executed
@@ -113,6 +116,9 @@ const (
 
 func newCore(opts Options) *core {
 	opts.Tools = slices.Clone(opts.Tools)
+	if opts.IVRDetection {
+		opts.Tools = withIVR(opts.Tools)
+	}
 	c := &core{
 		opts: opts, events: &eventLog{},
 		token: new(byte), begun: make(chan struct{}), ended: make(chan struct{}), gone: make(chan struct{}),
@@ -177,6 +183,9 @@ func (c *core) start(ctx context.Context, first Activity, io IO, capture bool) (
 	}
 	if isNilActivity(first) {
 		return nil, errors.New("agents: Start needs an activity")
+	}
+	if io.AudioOutput != nil && sameModel(io.AudioOutput, io.TextOutput) {
+		return nil, errors.New("agents: AudioOutput and TextOutput are one value, whose Flush would be called for both")
 	}
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
@@ -250,8 +259,11 @@ func (c *core) begin(up chan<- error) {
 	c.mouth.c, c.mouth.out = c, c.io.AudioOutput
 	c.mouth.attach()
 	c.ears.c, c.ears.in = c, c.io.AudioInput
-	c.tell(turn.Linked{})
-	c.prewarm()
+	if c.opts.IVRDetection && c.io.AudioInput != nil {
+		c.ivr.c = c
+	}
+	c.keypad.c, c.keypad.in, c.keypad.out = c, c.io.DTMFInput, c.io.DTMFOutput
+	c.tell(turn.Linked{Outbound: c.io.OutboundCall})
 	c.handoffs = append(c.handoffs, c.first)
 	c.idlers = append(c.idlers, &idler{ready: c.onFloor, release: func(err error) { up <- err }})
 	c.touch()
@@ -293,6 +305,8 @@ func (c *core) settle() {
 	c.stepFillers()
 	c.stepRealtime()
 	c.stepTurns()
+	c.keypad.step()
+	c.ivr.step()
 	c.stepClose()
 }
 

@@ -2,6 +2,7 @@ package agents
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/parley-voice/agents/internal/order"
@@ -97,6 +98,7 @@ func (c *core) modelWorks(kind modelKind) { c.failures[kind] = 0 }
 // tune gives the activity on the floor the models of its agent, and has its turns taken as it wants.
 func (c *core) tune(f *frame) {
 	f.models = c.modelsOf(f.agent)
+	c.prewarm(f.agent)
 	o, detector, warnings, err := c.turnOptions(f.agent, f.models)
 	if err != nil { // it was checked, so it was changed since
 		c.reportError("turn options of "+f.id, err, false)
@@ -142,13 +144,23 @@ func (c *core) updateTurnOptions(by *caller, o TurnOptions) error {
 	return err
 }
 
-// prewarm lets the models of the session's first agent prepare their connections.
-func (c *core) prewarm() {
-	m := c.modelsOf(c.first.persona())
-	for _, model := range []any{m.llm, m.stt, m.tts, m.realtime, c.opts.TurnDetector} {
+// maxWarmed is how many models are remembered to have prepared their connections.
+const maxWarmed = 32
+
+// prewarm lets the models of an agent prepare their connections, each once, when the agent is given the floor or a model.
+func (c *core) prewarm(a *Agent) {
+	m := c.modelsOf(a)
+	detector := c.opts.TurnDetector
+	if a.TurnDetector != nil {
+		detector = a.TurnDetector
+	}
+	for _, model := range []any{m.llm, m.stt, m.tts, m.realtime, detector} {
 		p, ok := model.(Prewarmer)
-		if !ok {
+		if !ok || slices.ContainsFunc(c.warmed, func(w any) bool { return sameModel(w, model) }) {
 			continue
+		}
+		if c.warmed = append(c.warmed, model); len(c.warmed) > maxWarmed {
+			c.warmed = slices.Delete(c.warmed, 0, 1)
 		}
 		ctx := c.ctx
 		c.spawn(&job{what: "prewarm", src: c.newSource(order.Model)}, func() error {

@@ -93,13 +93,17 @@ type Options struct {
 	// default is never.
 	TranscriptionTimeout Delay
 	// AECWarmup is how long from the agent's first word on the user's sound does not interrupt, while an echo canceller
-	// learns: 3 s by default, and Never for calls to the user by telephone.
+	// learns: 3 s by default, and none when the user was called by telephone ([IO.OutboundCall]).
 	AECWarmup Delay
 	// CloseTranscriptTimeout is how long a closing session waits for the transcript of what the user was saying: 2 s by
 	// default, or Never.
 	CloseTranscriptTimeout Delay
 	// UserAwayTimeout is how long both sides are silent before the user counts as away: 15 s by default, or Never.
 	UserAwayTimeout Delay
+	// IVRDetection is for agents that are on the telephone with an automated system. They are offered [SendDTMFTool]; by
+	// voice they are asked to go on when nobody has said anything for 5 s, and, by a reply that cannot be interrupted, to
+	// try something else when what they hear repeats itself.
+	IVRDetection bool
 
 	// LLMConn, STTConn and TTSConn are how requests to the models are retried.
 	LLMConn ConnectOptions

@@ -222,51 +222,72 @@ func TestRealtimeAnswersOnce(t *testing.T) {
 			model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{Voice: script, Capabilities: func(c *agents.RealtimeCapabilities) { c.AutoToolReply = auto }},
 				agenttest.OnUser("Look it up.").Turn().Speak("Looking.", time.Second).Call("slow", `{}`).Call("quick", `{}`),
 				agenttest.OnUser("And hurry.").Turn().Speak("I do.", time.Second),
-				agenttest.OnOutput("slow").Turn().Speak("There it is.", time.Second).Always())
+				agenttest.OnOutput("slow").Turn().Speak("There it is.", time.Second))
 			a := &agents.Agent{Tools: []agents.Tool{gives("slow", 6*time.Second, "s", nil), gives("quick", 0, "q", nil)}}
 			v := agenttest.StartVoice(t, realtimeOptions(model), a, script)
 			v.Until(sec(20))
-			oneOutputPerCall(t, v.History())
-			require.LessOrEqual(t, strings.Count(transcript(v.History()), "There it is."), 1, v.Log())
-			require.Equal(t, 1, strings.Count(transcript(v.History()), "I do."), v.Log())
+			require.Equal(t, "user: Look it up.\nassistant: Looking.\ncall slow\noutput s\ncall quick\noutput q\nuser: And hurry.\nassistant: I do.\nassistant: There it is.\n",
+				inCallOrder(v.History()), v.Log())
+			require.Equal(t, []string{"1s", "1s", "1s"}, v.Playouts())
+			oneOutputPerCall(t, model.Updates()[len(model.Updates())-1].Context) // as the model knows it
+			requests := 1
+			if auto {
+				requests = 0
+			}
+			require.Len(t, model.Requests(), requests)
 			require.Equal(t, agents.AgentListening, v.AgentState())
 		})
 	}
 }
 
 // Row 37, LKA#2341, LKA#5879, LKA#3560: a realtime session expired in mid-call and the call died in silence. One that is
-// connected again goes on, and one that is lost for good closes the session with the reason, in mid-speech as in silence.
+// connected again goes on, whatever was going on, with what was heard until then; and one that is lost for good closes the
+// session with the reason, at once. One that dies without a word is in TestRealtimeSessionDiesSilently.
 func TestRealtimeSessionExpires(t *testing.T) {
+	const hello, again = "assistant: Hello to you.\n", "user: Still there?\nassistant: I am.\n"
 	for _, c := range []struct {
 		name  string
 		fault agenttest.VoiceFault
-		lost  bool
+		tool  bool
+		lost  time.Duration // when the session ends
+		want  string
 	}{
-		{"and is there again, in silence", agenttest.ReconnectAt(6 * time.Second), false},
-		{"and is there again, while the caller speaks", agenttest.ReconnectAt(8500 * ms), false},
-		{"for good, in silence", agenttest.CutAt(6 * time.Second), true},
-		{"for good, in mid-speech", agenttest.CutAt(3500 * ms), true},
+		{"in silence", agenttest.ReconnectAt(6 * time.Second), false, 0, hello + again},
+		{"while the caller speaks", agenttest.ReconnectAt(8500 * ms), false, 0, hello + again},
+		{"before the answer", agenttest.ReconnectAt(2600 * ms), false, 0, again},
+		{"amid the answer", agenttest.ReconnectAt(2900 * ms), false, 0, "assistant: Hello \n" + again},
+		{"while a tool runs", agenttest.ReconnectAt(4 * time.Second), true, 0, hello + "call slow\noutput s\nassistant: Found.\n" + again},
+		{"for good, in silence", agenttest.CutAt(6 * time.Second), false, 6 * time.Second, hello},
+		{"for good, in mid-speech", agenttest.CutAt(4 * time.Second), false, 4 * time.Second, "assistant: Hello (interrupted)\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
 				script := agenttest.Voice(speaks(0.5, 2, "Hello."), speaks(8, 9, "Still there?"))
-				model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{Voice: script},
-					agenttest.OnUser("Hello.").Turn().Speak("Hello to you.", 2*time.Second))
-				if !c.lost {
+				turn := agenttest.OnUser("Hello.").Turn().Timed().Speak("Hello to you.", 2*time.Second)
+				if c.tool {
+					turn = turn.Call("slow", `{}`)
+				}
+				model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{Voice: script}, turn)
+				if c.tool {
+					model.Add(agenttest.OnOutput("slow").Turn().Speak("Found.", time.Second))
+				}
+				if c.lost == 0 {
 					model.Add(agenttest.OnUser("Still there?").Turn().Speak("I am.", time.Second))
 				}
 				model.Faults(c.fault)
-				v := agenttest.StartVoice(t, realtimeOptions(model), &agents.Agent{}, script)
-				if c.lost {
+				v := agenttest.StartVoice(t, realtimeOptions(model), &agents.Agent{Tools: []agents.Tool{gives("slow", 2*time.Second, "s", nil)}}, script)
+				if c.lost > 0 {
 					require.ErrorIs(t, v.Wait(), agents.ErrConnection)
+					require.Equal(t, c.lost, v.Since(time.Now()))
 					closed := find[*agents.Closed](v)
 					require.Equal(t, agents.CloseError, closed.Reason)
 					require.ErrorIs(t, closed.Err, agents.ErrConnection)
-					return
+				} else {
+					v.Until(sec(14))
+					require.Equal(t, 1, eventCount[*agents.RealtimeRestored](v))
+					require.Equal(t, agents.AgentListening, v.AgentState())
 				}
-				v.Until(sec(14))
-				require.Equal(t, 1, eventCount[*agents.RealtimeRestored](v))
-				require.Equal(t, "user: Hello.\nassistant: Hello to you.\nuser: Still there?\nassistant: I am.\n", transcript(v.History()), v.Log())
+				require.Equal(t, "user: Hello.\n"+c.want, transcript(v.History()), v.Log())
 			})
 		})
 	}

@@ -4,10 +4,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/parley-voice/agents"
 )
 
 // Every piece of Go in the documentation is a piece of code that compiles: it is found, line by line, in a Go file here.
@@ -62,4 +65,30 @@ func normalise(text string) string {
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+// The page about turn-taking has every knob.
+func TestTurnTakingDocumentsEveryKnob(t *testing.T) {
+	page, err := os.ReadFile("docs/turn-taking.md")
+	require.NoError(t, err)
+	text := string(page)
+	var look func(prefix string, of reflect.Type)
+	look = func(prefix string, of reflect.Type) {
+		for f := range of.Fields() {
+			if f.Type.Kind() == reflect.Struct {
+				look(prefix+f.Name+".", f.Type)
+				continue
+			}
+			found := strings.Contains(text, "`"+prefix+f.Name+"`") || strings.Contains(text, "`"+prefix) && strings.Contains(text, "`."+f.Name+"`") ||
+				strings.Contains(text, "`"+prefix) && strings.Contains(text, "`"+f.Name+"`")
+			require.True(t, found, "%s%s is not in docs/turn-taking.md", prefix, f.Name)
+		}
+	}
+	look("Turn.", reflect.TypeFor[agents.TurnOptions]())
+	look("", reflect.TypeFor[agents.VADOptions]())
+	for _, f := range []string{"TurnDetector", "InterruptionDetector", "TranscriptionTimeout", "AECWarmup", "UserAwayTimeout", "CloseTranscriptTimeout", "MinConsecutiveSpeechDelay", "IVRDetection"} {
+		_, ok := reflect.TypeFor[agents.Options]().FieldByName(f)
+		require.True(t, ok, f)
+		require.Contains(t, text, "`"+f+"`")
+	}
 }

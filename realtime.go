@@ -67,7 +67,9 @@ type RealtimeSession interface {
 	// [RealtimeProblem] with it when there will be none: one of them always comes.
 	Generate(req RealtimeRequest) error
 	// Interrupt stops the responses in the making, those that were asked for and have not begun included; each still
-	// gets its RealtimeResponseDone, or the problem that takes its place. Without any it does nothing.
+	// gets its RealtimeResponseDone, or the problem that takes its place. Without any it does nothing. A session that
+	// owes a response for as long as Options.LLMConn allows, is interrupted, and then says nothing at all for 2 s, is
+	// taken for dead: it is closed and another opened, which begins with the conversation so far.
 	Interrupt() error
 	// Truncate makes a message what the user heard of it.
 	Truncate(t RealtimeTruncation) error

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 )
 
 const (
-	defaultRealtimeFallbackTimeout = 10 * time.Second
+	defaultRealtimeFallbackTimeout = 5 * time.Second // less than a session waits
 	defaultRealtimeCooldown        = 10 * time.Second
 )
 
@@ -22,7 +21,7 @@ type RealtimeFallbackOptions struct {
 	// Cooldown is how long a member that failed is passed over, 10 s by default or Never.
 	Cooldown Delay
 	// AttemptTimeout is how long a member may take to open a session, and how long a response may go without text, audio
-	// or a call, from the request on: 10 s by default. While the user speaks, or a call of the response has been made, it
+	// or a call, from the request on: 5 s by default, as the session gives up after 10. While the user speaks, or a call of the response has been made, it
 	// does not count. A session that is open and does not answer is a failure like any other.
 	AttemptTimeout time.Duration
 	// RegenerateOnSwap says whether what a failed member was about to say, or was saying, is asked of the next one. It is
@@ -52,18 +51,8 @@ type FallbackRealtime struct {
 	opts    RealtimeFallbackOptions
 	models  []RealtimeModel
 	caps    RealtimeCapabilities
+	health  *fallbackHealth
 	serving atomic.Int32 // the member that last served
-
-	mu      sync.Mutex // never held across a call
-	members []fallbackRealtimeMember
-
-	changes []availabilityChange // not reported yet
-	telling bool                 // someone is reporting
-}
-
-type fallbackRealtimeMember struct {
-	unavailable bool
-	until       time.Time // when it may be tried like others again
 }
 
 var (
@@ -87,7 +76,12 @@ func NewFallbackRealtime(o RealtimeFallbackOptions, models ...RealtimeModel) (*F
 	if o.AttemptTimeout == 0 {
 		o.AttemptTimeout = defaultRealtimeFallbackTimeout
 	}
-	f := &FallbackRealtime{opts: o, models: slices.Clone(models), members: make([]fallbackRealtimeMember, len(models))}
+	f := &FallbackRealtime{opts: o, models: slices.Clone(models)}
+	var tell func(int, bool)
+	if o.OnAvailability != nil {
+		tell = func(i int, available bool) { o.OnAvailability(i, f.models[i], available) }
+	}
+	f.health = newFallbackHealth(len(models), 0, tell)
 	return f, f.mergeCapabilities()
 }
 
@@ -169,67 +163,19 @@ func (f *FallbackRealtime) Session(ctx context.Context, opts RealtimeOptions) (R
 	return s, nil
 }
 
-// pick returns the member to try next, or -1: the first available one, or whose cooldown is over, and as a last resort
-// the others.
-func (f *FallbackRealtime) pick(tried map[int]bool) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	last := -1
-	for i, m := range f.members {
-		switch {
-		case tried[i]:
-		case !m.unavailable || !time.Now().Before(m.until):
-			return i
-		case last < 0:
-			last = i
-		}
-	}
-	return last
-}
-
 // failed records why a member did not work.
 func (f *FallbackRealtime) failed(i int, err error) {
 	if refusesRequest(err) {
 		return
 	}
 	cooldown, _ := f.opts.Cooldown.or(defaultRealtimeCooldown)
-	f.mu.Lock()
-	f.members[i].until = time.Now().Add(cooldown)
-	f.mu.Unlock()
-	f.setAvailable(i, false)
+	f.health.passOver(i, cooldown)
 }
 
-// setAvailable records the availability of a member and reports a change of it.
-func (f *FallbackRealtime) setAvailable(i int, available bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.members[i].unavailable != available {
-		return
-	}
-	f.members[i].unavailable = !available
-	if f.opts.OnAvailability == nil {
-		return
-	}
-	f.changes = append(f.changes, availabilityChange{i, available})
-	if f.telling {
-		return // whoever is at it reports this one as well
-	}
-	f.telling = true
-	defer func() { f.telling = false }()
-	for len(f.changes) > 0 {
-		c := f.changes[0]
-		f.changes = f.changes[1:]
-		f.tell(c)
-	}
-}
-
-// tell reports a change with f.mu, which its caller holds, unlocked meanwhile. A panic of the application's is its own
-// affair: it must not end the process from here.
-func (f *FallbackRealtime) tell(c availabilityChange) {
-	f.mu.Unlock()
-	defer f.mu.Lock()
-	defer func() { _ = recover() }()
-	f.opts.OnAvailability(c.member, f.models[c.member], c.available)
+// next returns the member to try, or -1.
+func (f *FallbackRealtime) next(t *realtimeTrial) int {
+	i, _ := f.health.pick(t.tried)
+	return i
 }
 
 // A realtimeTrial is which members failed since one of them last worked, and why.

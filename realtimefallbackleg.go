@@ -206,7 +206,7 @@ func (l *realtimeLeg) serve(ctx context.Context) error {
 			if l.take(r.ev) {
 				l.served = true
 				l.s.f.serving.Store(int32(l.i))
-				l.s.f.setAvailable(l.i, true)
+				l.s.f.health.setAvailable(l.i, true)
 			}
 		case <-expired:
 			if broken != nil {

@@ -83,7 +83,7 @@ func TestFallbackRealtimeOddMembers(t *testing.T) {
 			[]string{`0 problem of "": realtime: converse: session ended early: connection failed`, "0 swapped true, regenerate true"}, 0},
 		{"hangs in Recv", func(o *oddRealtime, end <-chan struct{}) {
 			o.recv = func() (agents.RealtimeEvent, error) { <-end; return nil, errGone }
-		}, []string{`10000 problem of "": agenttest: converse: nothing useful for 10s: timed out`, "10000 swapped true, regenerate false"}, 10000},
+		}, []string{`5000 problem of "": agenttest: converse: nothing useful for 5s: timed out`, "5000 swapped true, regenerate false"}, 5000},
 		{"panics in Generate", func(o *oddRealtime, _ <-chan struct{}) { o.generate = func() error { panic("odd") } },
 			[]string{`100 problem of "": agents: panic in realtime model: odd`, "100 swapped true, regenerate false"}, 100},
 		{"fails in Generate", func(o *oddRealtime, _ <-chan struct{}) { o.generate = func() error { return errGone } },
@@ -99,7 +99,7 @@ func TestFallbackRealtimeOddMembers(t *testing.T) {
 				begin := time.Now()
 				s := tapeRealtime(t, fallbackOf(t, agents.RealtimeFallbackOptions{}, o, b), agents.RealtimeOptions{})
 				if test.name == "hangs in Session" {
-					require.Equal(t, 10*second, time.Since(begin))
+					require.Equal(t, 5*second, time.Since(begin))
 				}
 				if test.at == 0 {
 					synctest.Wait() // for the swap, if there is one

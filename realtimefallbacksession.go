@@ -81,7 +81,7 @@ func (s *fallbackRealtimeSession) run(leg *realtimeLeg) {
 		}
 		trial.failed(leg.i, err)
 		s.f.failed(leg.i, err)
-		s.lost(err, s.f.pick(trial.tried) >= 0)
+		s.lost(err, s.f.next(trial) >= 0)
 		leg.close()
 		next, err := s.bringUp(trial)
 		if err != nil {
@@ -101,7 +101,7 @@ func (s *fallbackRealtimeSession) run(leg *realtimeLeg) {
 func (s *fallbackRealtimeSession) bringUp(trial *realtimeTrial) (*realtimeLeg, error) {
 	swap := len(trial.tried) > 0
 	for {
-		i := s.f.pick(trial.tried)
+		i := s.f.next(trial)
 		if i < 0 {
 			return nil, trial.err()
 		}
@@ -114,7 +114,7 @@ func (s *fallbackRealtimeSession) bringUp(trial *realtimeTrial) (*realtimeLeg, e
 		}
 		trial.failed(i, err)
 		s.f.failed(i, err)
-		if swap && s.f.pick(trial.tried) >= 0 {
+		if swap && s.f.next(trial) >= 0 {
 			s.mu.Lock()
 			s.put(&RealtimeProblem{Err: err})
 			s.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 // handle takes what the realtime model says.
 func (rt *dialogue) handle(event RealtimeEvent, calls []*wantedCall) {
 	c := rt.c
+	rt.heard = time.Now()
 	c.touch()
 	switch e := event.(type) {
 	case *RealtimeSpeechStarted:
@@ -51,7 +52,7 @@ func (rt *dialogue) handle(event RealtimeEvent, calls []*wantedCall) {
 	case *RealtimeCall:
 		if st := rt.responses[e.ResponseID]; st != nil && st.ended {
 			rt.refused[e.ResponseID] = true // so that the model forgets it
-		} else if st != nil {
+		} else if st != nil && !st.hasCall(e.Call.ID) {
 			st.gave()
 			for _, call := range calls {
 				if st.began {
@@ -64,15 +65,22 @@ func (rt *dialogue) handle(event RealtimeEvent, calls []*wantedCall) {
 	case *RealtimeResponseDone:
 		refused := rt.refused[e.ResponseID]
 		delete(rt.refused, e.ResponseID)
-		if st := rt.responses[e.ResponseID]; st != nil {
-			delete(rt.responses, e.ResponseID)
-			for _, m := range st.realtime.messages {
-				delete(rt.messages, m.id)
-			}
-			st.realtimeDone(e.Err)
-		}
+		rt.endResponse(e.ResponseID, e.Err)
 		rt.responseEnded(refused)
 	}
+}
+
+// endResponse ends a response, if it is going on, and its messages.
+func (rt *dialogue) endResponse(id string, err error) {
+	st := rt.responses[id]
+	if st == nil {
+		return
+	}
+	delete(rt.responses, id)
+	for _, m := range st.realtime.messages {
+		delete(rt.messages, m.id)
+	}
+	st.realtimeDone(err)
 }
 
 // responseEnded goes on after a response. What was refused of it the model has to forget.
@@ -95,6 +103,9 @@ func (rt *dialogue) restored(e *RealtimeReconnected) {
 	c.emit(&RealtimeRestored{Swapped: e.Swapped})
 	if !e.Swapped || f == nil {
 		return
+	}
+	for _, st := range rt.requests {
+		st.realtime.progress = time.Now() // another model is at it
 	}
 	busy := c.agentState == AgentSpeaking || c.agentState == AgentThinking
 	if f.current != nil && f.current.step != nil && f.current.step.realtime != nil {
@@ -125,6 +136,9 @@ func (c *core) dropQueued() {
 // responseStarted gives a response to the step that asked for it, or makes a speech for one that the model began.
 func (rt *dialogue) responseStarted(e *RealtimeResponseStarted) {
 	c := rt.c
+	if rt.responses[e.ResponseID] != nil || rt.refused[e.ResponseID] {
+		return // it was told before
+	}
 	st := rt.requests[e.RequestID]
 	if e.RequestID != "" {
 		delete(rt.requests, e.RequestID)
@@ -177,7 +191,7 @@ func (rt *dialogue) unasked() *step {
 // messageStarted begins a message: with the model's audio, or for the agent's voice, or as text.
 func (rt *dialogue) messageStarted(e *RealtimeMessageStarted) {
 	st := rt.responses[e.ResponseID]
-	if st == nil || st.ended {
+	if st == nil || st.ended || e.MessageID != "" && rt.messages[e.MessageID] != nil {
 		return
 	}
 	m := &realtimeMessage{st: st, id: e.MessageID}
@@ -195,6 +209,12 @@ func (rt *dialogue) messageStarted(e *RealtimeMessageStarted) {
 		rt.c.warn("agents: the realtime model answers in text, which the TTS speaks")
 		m.seg = st.newSegmentOf(nil)
 	}
+}
+
+// hasCall reports whether the response made a call before. Told twice it is one call, as its output is for its id.
+func (st *step) hasCall(id string) bool {
+	return id != "" && (slices.ContainsFunc(st.wanted, func(w *wantedCall) bool { return w.ID == id }) ||
+		slices.ContainsFunc(st.calls, func(t *toolCall) bool { return t.call.CallID == id }))
 }
 
 // gave notes that the model gives more of its answer.
@@ -289,7 +309,7 @@ func (rt *dialogue) transcribed(e *RealtimeTranscript) {
 func (rt *dialogue) itemAdded(e *RealtimeItemAdded) {
 	c, f := rt.c, rt.c.top()
 	m, ok := e.Item.(*ChatMessage)
-	if !ok || f == nil || f.chat == nil || f.chat.Index(m.ID) >= 0 || m.Role != RoleUser {
+	if !ok || m == nil || f == nil || f.chat == nil || f.chat.Index(m.ID) >= 0 || m.Role != RoleUser {
 		return
 	}
 	if m.Text() == "" {

@@ -37,6 +37,9 @@ type dialogue struct {
 	unread    []*RealtimeItemAdded // what the user said, as far as there is no transcript yet
 	waiting   *step                // for the answer to tool outputs that the model gives by itself
 	yielding  []*yielding          // requests that wait for responses to end
+	heard     time.Time            // when the model last said anything
+	hushed    time.Time            // when it was last told to stop, as it had not gone on in time
+	again     bool                 // the conversation was begun before, with a model that has gone silent
 }
 
 // A yielding is a request that is made once the responses that were interrupted have ended, or have had their time.
@@ -231,6 +234,9 @@ func (rt *dialogue) opened(s RealtimeSession) {
 		return
 	}
 	rt.s = s
+	if rt.again {
+		c.emit(&RealtimeRestored{})
+	}
 	c.ears.listenRealtime(s, rt.caps.SampleRate)
 	rt.work()
 	c.touch()
@@ -289,6 +295,21 @@ func (c *core) closeDialogue() {
 	for _, st := range rt.unfinished() {
 		st.realtimeDone(nil)
 	}
+}
+
+// revive begins the conversation anew with a model that has gone silent: it neither went on nor ended what it was told
+// to stop, as a connection does that is dead without knowing it.
+func (rt *dialogue) revive() {
+	c, f := rt.c, rt.c.top()
+	if rt != c.realtime || rt.over || c.closing != nil || f == nil || f != rt.floor || f.phase != phaseActive {
+		return
+	}
+	for _, st := range rt.unfinished() {
+		st.realtimeDone(rt.timedOut("converse", time.Since(rt.heard)))
+	}
+	c.closeDialogue()
+	c.tuneRealtime(f)
+	c.realtime.again = true
 }
 
 // do puts something on the list of what the model is told.
@@ -498,7 +519,20 @@ func (rt *dialogue) whenQuiet(ask func()) {
 	}
 	y := &yielding{ask: ask}
 	rt.yielding = append(rt.yielding, y)
-	y.deadline = rt.c.after(yieldTimeout, func() { rt.release(y) })
+	y.deadline = rt.c.after(yieldTimeout, func() {
+		rt.forget()
+		rt.release(y)
+	})
+}
+
+// forget gives up the responses whose end is not told, so that nobody waits for them again.
+func (rt *dialogue) forget() {
+	clear(rt.refused)
+	for id, st := range rt.responses {
+		if st.ended || st.stopped {
+			rt.endResponse(id, nil)
+		}
+	}
 }
 
 func (rt *dialogue) release(y *yielding) {
@@ -527,8 +561,19 @@ func (rt *dialogue) watch(st *step) {
 			return
 		}
 		delete(rt.requests, r.request)
+		silent := !rt.hushed.IsZero() && !rt.heard.After(rt.hushed)
+		rt.hushed = time.Now()
 		_ = rt.call(rt.s.Interrupt)
 		st.realtimeDone(rt.timedOut("generate", timeout))
+		if silent {
+			rt.revive()
+			return
+		}
+		c.after(yieldTimeout, func() {
+			if !rt.heard.After(rt.hushed) && len(rt.requests) == 0 {
+				rt.revive()
+			}
+		})
 	}
 	r.deadline = c.after(timeout, check)
 }

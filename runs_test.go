@@ -12,7 +12,7 @@ import (
 	"github.com/parley-voice/agents/agenttest"
 )
 
-// Row 38: a tool hands over to an agent whose OnEnter runs a task.
+// Core 38: a tool hands over to an agent whose OnEnter runs a task.
 func TestRunEndsWhenTheNextAgentsTaskWaitsForTheUser(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		var name string
@@ -49,7 +49,7 @@ func TestRunEndsWhenTheNextAgentsTaskWaitsForTheUser(t *testing.T) {
 	})
 }
 
-// Row 39.
+// Core 39.
 func TestRunWaitsForWhatTheNextAgentSaysOfItsOwnAccord(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		b := &agents.Agent{ID: "b", OnEnter: func(ctx context.Context, s *agents.AgentSession) error {
@@ -68,7 +68,7 @@ func TestRunWaitsForWhatTheNextAgentSaysOfItsOwnAccord(t *testing.T) {
 	})
 }
 
-// Row 42.
+// Core 42.
 func TestStartRunHoldsWhatOnEnterSays(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		a := &agents.Agent{ID: "a", OnEnter: func(ctx context.Context, s *agents.AgentSession) error {
@@ -88,7 +88,7 @@ func TestStartRunHoldsWhatOnEnterSays(t *testing.T) {
 	})
 }
 
-// Row 42: an OnEnter that says nothing, and none at all.
+// Core 42: an OnEnter that says nothing, and none at all.
 func TestStartRunOfASilentAgent(t *testing.T) {
 	for name, hook := range map[string]func(context.Context, *agents.AgentSession) error{
 		"none": nil, "silent": func(context.Context, *agents.AgentSession) error { return nil },
@@ -104,7 +104,7 @@ func TestStartRunOfASilentAgent(t *testing.T) {
 	}
 }
 
-// Row 91: the captured start ends although OnEnter still waits for its task.
+// Core 91: the captured start ends although OnEnter still waits for its task.
 func TestStartRunEndsWhenATaskWaitsForTheUser(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		var result string
@@ -153,7 +153,7 @@ func TestRunThatCannotBeginLeavesTheNextOneFree(t *testing.T) {
 	})
 }
 
-// Row 79: a model that refuses, with and without retries.
+// Core 79: a model that refuses, with and without retries.
 func TestRunFailsWithTheStatusOfTheModel(t *testing.T) {
 	for _, retries := range []int{agents.None, 1} {
 		agenttest.Run(t, func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestRunFailsWithTheStatusOfTheModel(t *testing.T) {
 	}
 }
 
-// Row 79: a model that says nothing has not failed.
+// Core 79: a model that says nothing has not failed.
 func TestRunInWhichNothingWasSaid(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		s := agenttest.Start(t, agents.Options{LLM: agenttest.NewLLM(t, agenttest.Any().Empty())}, &agents.Agent{ID: "a"})

@@ -126,6 +126,14 @@ func (s *AgentSession) SetAudioOutput(on bool) error {
 	return s.c.do(s.by, func() { s.c.setAudioOutput(on) })
 }
 
+// SendDTMF presses keys of the telephone, such as "12#", with 0.3 s between them, and returns when the last is on its way.
+// Calls are carried out one after another. A text that has anything else in it is an error, and nothing of it is sent; the
+// error is [ErrNoDTMFOutput] when the session was started without a DTMFOutput. When ctx is done, or the session closes,
+// the rest is not sent.
+func (s *AgentSession) SendDTMF(ctx context.Context, keys string) error {
+	return s.c.sendDTMF(ctx, s.by, keys)
+}
+
 // ClearUserTurn forgets what the user has said in the turn that has not been committed yet.
 func (s *AgentSession) ClearUserTurn() error { return s.c.clearUserTurn() }
 
@@ -160,6 +168,9 @@ func (s *AgentSession) Shutdown(ctx context.Context) error { return s.c.shutdown
 // each activity runs; hooks and tools that have not returned after Options.CloseGrace are abandoned and reported. Close
 // returns when the session has closed, except when called by a hook or tool, which would wait for itself.
 func (s *AgentSession) Close() error { return s.c.close(s.by, CloseUserInitiated) }
+
+// CloseFor is Close for a reason, which the [Closed] event tells.
+func (s *AgentSession) CloseFor(reason CloseReason) error { return s.c.close(s.by, reason) }
 
 // A Reply is a request for the model to say something. The zero value answers the conversation as it stands.
 type Reply struct {

@@ -6,14 +6,20 @@ import (
 	"slices"
 	"time"
 
+	"github.com/parley-voice/agents/internal/order"
 	"github.com/parley-voice/agents/internal/turn"
 )
 
 func (c *core) emit(e Event) {
 	c.events.emit(e, time.Now().Round(0))
-	if added, ok := e.(*ItemAdded); ok {
-		c.ears.itemAdded(added.Item)
-		c.findKeyterms(added.Item)
+	switch e := e.(type) {
+	case *ItemAdded:
+		c.ears.itemAdded(e.Item)
+		c.findKeyterms(e.Item)
+	case *UserInputTranscribed:
+		if e.Final {
+			c.ivr.heard(e.Transcript)
+		}
 	}
 }
 
@@ -89,6 +95,9 @@ func (c *core) recordUsage(st *step, err error) {
 	}
 	if st.usage != nil {
 		e.Usage = *st.usage
+		if took := st.lastAt - st.ttft; st.ttft >= 0 && took > 0 {
+			e.TokensPerSecond = float64(e.Usage.CompletionTokens) / took.Seconds()
+		}
 	}
 	if err == nil || st.ended {
 		c.emit(e)
@@ -126,7 +135,7 @@ func (c *core) usageCopy() (u []ModelUsage) {
 
 // captureText shows the agent's words on a text output.
 func (c *core) captureText(out TextOutput) func(Event) {
-	ctx := c.ctx
+	ctx, src := c.ctx, c.newSource(order.Model)
 	return func(e Event) {
 		o, ok := e.(*AgentOutput)
 		switch {
@@ -134,8 +143,8 @@ func (c *core) captureText(out TextOutput) func(Event) {
 		case o.Final:
 			out.Flush()
 		default:
-			if err := out.Capture(ctx, o.Text); err != nil && c.opts.Logger != nil {
-				c.opts.Logger.Error("agents: text output failed", "error", err)
+			if err := out.Capture(ctx, o.Text); err != nil && ctx.Err() == nil {
+				c.queue.Post(src, func() { c.reportError("text output", err, true) })
 			}
 		}
 	}

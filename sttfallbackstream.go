@@ -447,6 +447,10 @@ type sttReceived struct {
 // run recognises until the member fails or, with io.EOF, everything was recognised. A probe ends with the first final
 // transcript.
 func (l *sttLeg) run(ctx context.Context) error {
+	return guard("STT", func() error { return l.recognise(ctx) })
+}
+
+func (l *sttLeg) recognise(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(ErrStreamClosed)
 	opts := l.begin()
@@ -455,7 +459,7 @@ func (l *sttLeg) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = stream.Close() }() // the failure is known
+	defer func() { _ = guard("STT", stream.Close) }() // the failure is known
 	received := make(chan sttReceived)
 	go receiveSTT(ctx, stream, received)
 
@@ -565,11 +569,13 @@ func (l *sttLeg) open(ctx context.Context, opts STTOptions) (STTStream, error) {
 			case done <- o:
 			case <-ctx.Done():
 				if o.stream != nil {
-					_ = o.stream.Close() // nobody waits for it
+					_ = guard("STT", o.stream.Close) // nobody waits for it
 				}
 			}
 		}()
-		o.stream, o.err = l.stt.Stream(ctx, opts)
+		if o.stream, o.err = l.stt.Stream(ctx, opts); o.err == nil && o.stream == nil {
+			o.err = errors.New("agents: the STT returned no stream")
+		}
 	}()
 	timeout := time.NewTimer(l.s.f.opts.AttemptTimeout)
 	defer timeout.Stop()

@@ -7,7 +7,7 @@ import (
 
 const (
 	// voicePatience is how long after speech a stream may find nothing in it. Then another is tried with the same
-	// audio, if there was voiceEnough of speech.
+	// audio, if there was voiceEnough of speech since there was text, in one piece or in several.
 	voicePatience = 10 * time.Second
 	voiceEnough   = time.Second
 	// unnoticed is how long the VAD may take to find speech, and blockLength how much audio lies together.
@@ -52,9 +52,11 @@ type sttHeld struct {
 	voiceAt   int64 // where the last speech begins
 	voiceEnd  int64 // where it ends
 	voices    int   // speeches that end after settled
-	enough    bool  // what is pending is long enough to be recognised
-	answered  bool  // text came since it began
+	answered  bool  // something final came since it began
+	guessed   bool  // and something after that, or at all, that is not final
 	retried   bool  // another stream was tried for it
+
+	unheard time.Duration // of speech since something final came, or since another stream was tried
 }
 
 func (h *sttHeld) end() int64                    { return h.log.end / int64(max(h.format.Channels, 1)) }
@@ -115,6 +117,21 @@ func (h *sttHeld) needed() int64 {
 		from = max(from, h.noticed())
 	}
 	return from
+}
+
+// unrecognised returns a copy of the audio from where the speech begins of which nothing final is known, if there is any.
+func (h *sttHeld) unrecognised() (rest []AudioFrame) {
+	if !h.pending || h.answered && !h.guessed {
+		return nil
+	}
+	channels := int64(h.format.Channels)
+	for at := max(h.needed(), h.start()) * channels; at < h.log.end; {
+		f := h.format
+		f.Samples = slices.Clone(h.log.at(at, int(h.log.end-at)))
+		rest = append(rest, f)
+		at += int64(len(f.Samples))
+	}
+	return rest
 }
 
 // noticed is where speech may begin that was not noticed yet.
@@ -191,16 +208,19 @@ func (h *sttHeld) voice(speaking bool, spoke time.Duration) {
 	h.speaking = speaking
 	if !speaking {
 		h.voiceEnd = max(h.end()-h.samples(h.silence), h.voiceAt)
-		h.enough = h.enough || spoke >= voiceEnough
+		h.unheard += spoke
 		return
 	}
 	h.voiceAt = max(h.end()-h.samples(spoke+h.padding), h.start())
 	h.voices++
 	if !h.pending {
-		h.pending, h.enough, h.answered, h.retried = true, false, false, false
+		h.pending, h.answered, h.guessed, h.retried = true, false, false, false
 		h.voiceFrom = max(min(h.noticed(), h.voiceAt), h.start())
 	}
 }
+
+// voiceless is for when nothing tells of speech any more.
+func (h *sttHeld) voiceless() { h.voiced, h.speaking, h.pending, h.voices = false, false, false, 0 }
 
 // waits reports whether the stream has had all of a speech of which nothing is recognised yet.
 func (h *sttHeld) waits() bool {
@@ -209,11 +229,11 @@ func (h *sttHeld) waits() bool {
 
 // giveUp is for when nothing was recognised in what was spoken. It reports whether another stream should try.
 func (h *sttHeld) giveUp() (again bool) {
-	if h.answered || h.retried || !h.enough {
+	if h.retried || !h.guessed && (h.answered || h.unheard < voiceEnough) {
 		h.pending = false
 		return false
 	}
-	h.retried = true
+	h.retried, h.unheard = true, 0
 	return true
 }
 
@@ -221,8 +241,15 @@ func (h *sttHeld) giveUp() (again bool) {
 // cannot be are taken for none.
 func (h *sttHeld) found(ev STTEvent) STTEvent {
 	ev = h.plausible(ev)
-	if usefulSTTEvent(ev) {
-		h.answered, h.doubt = true, 0
+	useful := usefulSTTEvent(ev)
+	if useful {
+		h.doubt = 0
+	}
+	switch {
+	case ev.Type == STTFinal || ev.Type == STTEndOfSpeech:
+		h.answered, h.guessed, h.unheard = true, false, 0
+	case useful:
+		h.guessed = true
 	}
 	if ev.Type == STTFinal && (ev.Transcript.End > 0 || ev.Transcript.Text != "") {
 		h.settle(ev.Transcript.End)

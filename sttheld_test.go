@@ -158,9 +158,11 @@ func TestHeldSpeechThatIsNotRecognised(t *testing.T) {
 
 	h.speaks(2 * time.Second)
 	h.pauses()
-	h.found(STTEvent{Type: STTInterim, Transcript: Transcript{Text: "a"}})
-	require.True(t, h.waits())
-	require.False(t, h.giveUp(), "something was made of it")
+	h.found(STTEvent{Type: STTFinal, Transcript: Transcript{Text: "a"}})
+	h.found(STTEvent{Type: STTInterim, Transcript: Transcript{Text: "b"}})
+	require.True(t, h.giveUp(), "something came that never became final")
+	h.found(STTEvent{Type: STTEndOfSpeech})
+	require.False(t, h.giveUp(), "it says that this was all")
 
 	h.speaks(2 * time.Second)
 	h.voice(true, 0) // said twice

@@ -26,8 +26,8 @@ const (
 //
 // A failure is retried as conn says, and counted from 0 again after a final transcript. When retries are exhausted, or
 // a *[ProviderError] is not worth one, the pump begins anew half a second later; after any other error it ends. A stream
-// that takes no audio for conn.Timeout has failed, and so has one that finds nothing in a second of speech or more within
-// ten, once for each speech, if a VAD tells of it.
+// that takes no audio for conn.Timeout has failed, and so has one that finds nothing in a second of speech or more, in one
+// piece or in several, within ten, once for each second, if a VAD tells of it.
 //
 // Its methods are safe for concurrent use, and only wait waits. There are two goroutines; with a node one more, and
 // three for each call of the next stage.
@@ -171,6 +171,22 @@ func (p *sttPump) send(frame AudioFrame) {
 	p.notify()
 }
 
+// begin says where the audio begins that is sent first, instead of the offset in the options.
+func (p *sttPump) begin(at time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.o.offset = at
+}
+
+// handOver closes the pump and returns the speech that it has not recognised, for another to do. There is none if no VAD
+// tells of speech, or with a node.
+func (p *sttPump) handOver() (rest []AudioFrame, speaking bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.close()
+	return p.held.unrecognised(), p.held.speaking
+}
+
 // sendSilence is send with silence.
 func (p *sttPump) sendSilence(d time.Duration, rate, channels int) {
 	if rate <= 0 || channels <= 0 || channels > len(someSilence) {
@@ -193,6 +209,19 @@ func (p *sttPump) voice(speaking bool, spoke time.Duration) {
 	p.mu.Unlock()
 	for _, s := range stages {
 		s.voice(speaking, spoke)
+	}
+	p.notify()
+}
+
+// voiceless says that voice is not called any more, so that all that was sent may be speech.
+func (p *sttPump) voiceless() {
+	p.mu.Lock()
+	p.o.unvoiced = true // for stages to come
+	p.held.voiceless()
+	stages := p.stages
+	p.mu.Unlock()
+	for _, s := range stages {
+		s.voiceless()
 	}
 	p.notify()
 }
@@ -383,9 +412,10 @@ func (p *sttPump) found(ev STTEvent) {
 		return
 	}
 	p.mu.Lock()
+	wanted := p.ctx.Err() == nil // within the lock: what counts as recognised is passed on
 	ev = shiftSTTEvent(p.held.found(ev), p.o.offset)
 	p.mu.Unlock()
-	if p.ctx.Err() == nil {
+	if wanted {
 		p.o.event(ev)
 	}
 }

@@ -578,16 +578,22 @@ func TestSTTPumpDeafStream(t *testing.T) {
 	}
 }
 
-// A stream that has begun to recognise a speech is not given up.
+// A stream that has begun to recognise a speech is not given up while it goes on with it.
 func TestSTTPumpSlowStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stt := newPuppet(nil)
 		p := startPump(t, sttPumpOptions{stt: stt, vad: longVAD{}})
 		p.say(1, 2*time.Second)
-		stt.stream(t, 1).says(STTEvent{Type: STTInterim, Transcript: Transcript{Text: "one"}})
-		p.say(0, 30*time.Second)
+		for range 4 {
+			stt.stream(t, 1).says(STTEvent{Type: STTInterim, Transcript: Transcript{Text: "one"}})
+			p.say(0, 9*time.Second)
+		}
 		require.Equal(t, 1, stt.opened())
-		require.Empty(t, p.failures())
+		p.say(0, 10*time.Second)
+		require.Equal(t, 2, stt.opened(), "what it began to recognise must not be lost")
+		stt.stream(t, 2).says(STTEvent{Type: STTFinal, Transcript: Transcript{Text: "one two"}})
+		p.say(0, time.Minute)
+		require.Equal(t, 2, stt.opened())
 	})
 }
 

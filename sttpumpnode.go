@@ -82,7 +82,9 @@ func (p *sttPump) stage(ctx, nodeCtx context.Context, audio iter.Seq[AudioFrame]
 		case <-stageCtx.Done():
 		}
 	}
+	p.mu.Lock()
 	o := p.o
+	p.mu.Unlock()
 	o.node, o.offset, o.opts = nil, 0, p.options()
 	o.failed = p.report
 	o.event = func(ev STTEvent) { put(sttReceived{ev: ev}) }

@@ -114,7 +114,7 @@ func TestNoSleepsInTests(t *testing.T) {
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
 		bubble := bytes.Contains(text, []byte("synctest.Test")) || bytes.Contains(text, []byte("agenttest.Run(")) ||
-			bytes.Contains(text, []byte("\tRun(t")) || path == "style_test.go"
+			bytes.Contains(text, []byte("\tRun(t")) || bytes.Contains(text, []byte("\tinBubble(t")) || path == "style_test.go"
 		if bytes.Contains(text, []byte("time.Sleep(")) && !bubble {
 			t.Errorf("%s sleeps and has no bubble", path)
 		}

@@ -51,7 +51,7 @@ func conversation() *ChatContext {
 	)
 }
 
-// Row 87: what is kept, what is summed up, and when nothing is.
+// Core 87: what is kept, what is summed up, and when nothing is.
 func TestSummarize(t *testing.T) {
 	for _, tc := range []struct {
 		name string

@@ -69,7 +69,7 @@ func TestToolRunsATask(t *testing.T) {
 	})
 }
 
-// Row 34 (LKA#5371): a root tool runs Outer, whose OnEnter waits for a reply whose tool runs Inner.
+// Core 34 (LKA#5371): a root tool runs Outer, whose OnEnter waits for a reply whose tool runs Inner.
 func TestNestedTaskFromAnAwaitedReplyDoesNotDeadlock(t *testing.T) { agenttest.Run(t, nestedTasks) }
 
 func nestedTasks(t *testing.T) {
@@ -99,7 +99,7 @@ func nestedTasks(t *testing.T) {
 	require.Less(t, time.Since(begin), 5*time.Second)
 }
 
-// Row 35 (LKA#4661): a run that starts before a reply of OnEnter calls a tool that runs a task.
+// Core 35 (LKA#4661): a run that starts before a reply of OnEnter calls a tool that runs a task.
 func TestRunDuringOnEnterReturnsOnceTheTaskHasTheFloor(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		root := &agents.Agent{ID: "root",
@@ -121,7 +121,7 @@ func TestRunDuringOnEnterReturnsOnceTheTaskHasTheFloor(t *testing.T) {
 	})
 }
 
-// Row 36 (LKA#4109): one turn calls two tools, each of which runs a dialog.
+// Core 36 (LKA#4109): one turn calls two tools, each of which runs a dialog.
 func TestParallelToolsRunTheirTasksOneAfterAnother(t *testing.T) { agenttest.Run(t, parallelTasks) }
 
 func parallelTasks(t *testing.T) {
@@ -164,7 +164,7 @@ func oneOutputPerCall(t *testing.T, h *agents.ChatContext) {
 	}
 }
 
-// Row 37: Outer asks a question, and the tool of the user's next turn runs Inner.
+// Core 37: Outer asks a question, and the tool of the user's next turn runs Inner.
 func TestTaskRunFromATurnWithinATask(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		outer := dialog("outer", "finish_outer")
@@ -181,7 +181,7 @@ func TestTaskRunFromATurnWithinATask(t *testing.T) {
 	})
 }
 
-// Row 40 (LKA#4661, LKJS#2373): OnEnter begins a task while Close waits for OnExit.
+// Core 40 (LKA#4661, LKJS#2373): OnEnter begins a task while Close waits for OnExit.
 func TestTaskBegunWhileClosingEndsWithSessionClosed(t *testing.T) { agenttest.Run(t, taskWhileClosing) }
 
 func taskWhileClosing(t *testing.T) {

@@ -324,7 +324,13 @@ func (c *core) concludeRound(st *step, e *ToolsExecuted, winner *toolCall) {
 			winner, e.Reply = nil, true
 		}
 	}
+	silent := !e.Reply || sp.over || sp.isInterrupted() || sp.silenced || f.phase >= phaseFinish || st.endedTask()
 	for _, t := range st.calls {
+		if silent && t.out.ReplyRequired { // a realtime model would reply by itself
+			out := *t.out
+			out.ReplyRequired = false
+			t.out = &out
+		}
 		f.chat.Insert(t.call, t.out)
 		c.history.Insert(t.call, t.out)
 		sp.h.add(t.call, t.out)
@@ -332,7 +338,7 @@ func (c *core) concludeRound(st *step, e *ToolsExecuted, winner *toolCall) {
 	}
 	last := sp.steps > c.cfg.maxToolSteps
 	c.touch()
-	if !e.Reply || sp.over || sp.isInterrupted() || sp.silenced || f.phase >= phaseFinish || st.endedTask() {
+	if silent {
 		if rt := c.realtime; st.realtime != nil && rt != nil && winner == nil && f == c.top() {
 			rt.tell(f, nil) // the outputs, although nothing follows from them
 		}

@@ -80,7 +80,7 @@ func outputOf(t *testing.T, chat *agents.ChatContext, tool string) *agents.Funct
 	return outs[0]
 }
 
-// Row 26.
+// Core 26.
 func TestCallOfAnUnknownToolGetsAnOutputThatListsWhatThereIs(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		a := &agents.Agent{ID: "a", Tools: []agents.Tool{gives("yes", 0, "y", nil), gives("also", 0, "z", nil)}}
@@ -104,7 +104,7 @@ func TestCallOfAnUnknownToolGetsAnOutputThatListsWhatThereIs(t *testing.T) {
 	})
 }
 
-// Row 27.
+// Core 27.
 func TestCallWithoutARequiredArgumentNamesToolAndField(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		a := &agents.Agent{ID: "a", Tools: []agents.Tool{agents.ToolFunc("weather", "Look up the weather.",
@@ -128,7 +128,7 @@ func TestCallWithoutARequiredArgumentNamesToolAndField(t *testing.T) {
 	})
 }
 
-// Row 28.
+// Core 28.
 func TestToolThatFailsTellsTheModelNothingOfWhy(t *testing.T) {
 	for name, tool := range map[string]*agents.FunctionTool{
 		"error": gives("work", 0, nil, errors.New("the password is hunter2")),
@@ -160,7 +160,7 @@ func TestToolThatFailsTellsTheModelNothingOfWhy(t *testing.T) {
 	}
 }
 
-// Row 67: whatever a tool returns, its call gets one answer.
+// Core 67: whatever a tool returns, its call gets one answer.
 func TestWhatAToolReturnsIsOneOutput(t *testing.T) {
 	b, c := &agents.Agent{ID: "b"}, &agents.Agent{ID: "c"}
 	tests := []struct {
@@ -236,7 +236,7 @@ func TestWhatAToolReturnsIsOneOutput(t *testing.T) {
 	}
 }
 
-// Row 68.
+// Core 68.
 func TestToolNamesAreUniqueButAToolMayBeListedTwice(t *testing.T) {
 	one, other := gives("same", 0, nil, nil), gives("same", 0, nil, nil)
 	require.NoError(t, agents.Check(agents.Options{Tools: []agents.Tool{one}}, &agents.Agent{Tools: []agents.Tool{one, one}}))
@@ -245,7 +245,7 @@ func TestToolNamesAreUniqueButAToolMayBeListedTwice(t *testing.T) {
 	require.ErrorContains(t, err, "a: ")
 }
 
-// Rows 69 and 70.
+// Core 69 and 70.
 func TestArgumentsAreRepairedAndRecordedAsJSON(t *testing.T) {
 	tests := []struct {
 		name, args string
@@ -295,7 +295,7 @@ func TestArgumentsAreRepairedAndRecordedAsJSON(t *testing.T) {
 	}
 }
 
-// Row 71: what a call made while the same tool runs comes to.
+// Core 71: what a call made while the same tool runs comes to.
 func TestDuplicateCalls(t *testing.T) {
 	type args struct {
 		City string `json:"city,omitempty"`
@@ -533,7 +533,7 @@ func TestFirstHandoffInCallOrderWins(t *testing.T) {
 	}
 }
 
-// Row 90, second part: a tool that speaks and then hands over. The message comes before the output.
+// Core 90, second part: a tool that speaks and then hands over. The message comes before the output.
 func TestToolThatSpeaksBeforeItHandsOver(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		b := &agents.Agent{ID: "b", OnEnter: func(ctx context.Context, s *agents.AgentSession) error {
@@ -557,7 +557,7 @@ func TestToolThatSpeaksBeforeItHandsOver(t *testing.T) {
 	})
 }
 
-// Row 90, first part.
+// Core 90, first part.
 func TestRunReadsAsATranscript(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		order := agents.ToolFunc("order", "Order a dish.", func(_ context.Context, in struct {

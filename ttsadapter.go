@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// maxPendingText is how many bytes of text a stream takes before any of it is spoken.
+	// maxPendingText is with how many bytes of text that is not spoken yet a stream takes no more. A text of any size is
+	// taken whole.
 	maxPendingText = 1 << 18
 	// maxPrefetch is how much audio of one request is kept that the receiver has not taken.
 	maxPrefetch = 30 * time.Second
@@ -152,7 +153,14 @@ func (s *adaptedSegment) Send(text string) error {
 	if err := s.refusal(); err != nil {
 		return err
 	}
-	if s.pending+len(text) > maxPendingText {
+	if s.pending >= maxPendingText && len(s.ready) == 0 && s.idle() {
+		tokens, err := s.sentences.Flush() // a sentence without end
+		if err != nil {
+			return err
+		}
+		s.queue(tokens)
+	}
+	if s.pending >= maxPendingText {
 		return ErrBacklog
 	}
 	s.pending += len(text)

@@ -393,12 +393,42 @@ func TestTTSAdapterCloses(t *testing.T) {
 	}
 }
 
-func TestTTSAdapterRefusesEndlessText(t *testing.T) {
+// Text that is not spoken is bounded, but a text of any size is taken whole, also after the beginning of a sentence.
+func TestTTSAdapterTakesALargeText(t *testing.T) {
+	large := strings.Repeat("All of this is said. ", 2*maxPendingText/21)
 	synctest.Test(t, func(t *testing.T) {
-		s := openSegment(t, adapted(t, voice("a", voiceStalls), TTSAdapterOptions{}))
-		require.ErrorIs(t, s.Send(strings.Repeat("a", maxPendingText+1)), ErrBacklog)
-		require.NoError(t, s.Send("It goes on."))
+		v := voice("a", voices(0, time.Millisecond, 24000))
+		s := openSegment(t, adapted(t, v, TTSAdapterOptions{}))
+		require.NoError(t, s.Send("Well, "))
+		require.NoError(t, s.Send(large))
+		require.ErrorIs(t, s.Send("More."), ErrBacklog)
+		go func() {
+			time.Sleep(time.Minute)
+			_ = s.Send("More.")
+			_ = s.CloseSend()
+		}()
+		h := hearAll(s)
+		require.NoError(t, h.err)
+		require.Equal(t, "Well, "+large+"More.", h.text())
 	})
+}
+
+// A sentence without end is spoken as it is, once there is too much of it and nothing else to speak.
+func TestTTSAdapterSpeaksAnEndlessSentence(t *testing.T) {
+	for name, pacing := range map[string]*TextPacing{"as it comes": nil, "paced": {}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := voice("a", voiceStalls)
+				s := openSegment(t, adapted(t, v, TTSAdapterOptions{Pacing: pacing}))
+				endless := strings.Repeat("a", maxPendingText)
+				require.NoError(t, s.Send(endless))
+				require.NoError(t, s.Send(endless))
+				synctest.Wait()
+				require.Equal(t, []string{endless}, v.requests())
+				require.ErrorIs(t, s.Send("b"), ErrBacklog)
+			})
+		})
+	}
 }
 
 // With pacing the first sentence goes alone, and the others together when little audio is left.

@@ -387,11 +387,12 @@ func TestFallbackTTSBacklog(t *testing.T) {
 			require.NoError(t, s.Flush())
 			time.Sleep(time.Second)
 		}
-		require.ErrorIs(t, s.Send(string(make([]byte, maxPendingText+1))), ErrBacklog)
+		require.NoError(t, s.Send(string(make([]byte, 2*maxPendingText))))
+		require.ErrorIs(t, s.Send("x"), ErrBacklog, "as long as that waits")
 		require.NoError(t, s.CloseSend())
 		h := <-heard
 		require.NoError(t, h.err)
-		require.Equal(t, 3*(maxPendingText/2+21), len(h.text()))
+		require.Equal(t, 3*(maxPendingText/2+21)+2*maxPendingText, len(h.text()))
 	})
 }
 
@@ -407,4 +408,101 @@ func TestFallbackTTSMemberEndsEarly(t *testing.T) {
 		require.NoError(t, h.err)
 		require.Equal(t, "Hello there.", h.text())
 	})
+}
+
+// A brokenVoice takes so many texts. What it is given then it refuses, and fails once it has given the audio that it has,
+// or not at all.
+type brokenVoice struct {
+	streamingVoice
+	takes int
+	hangs bool
+}
+
+type brokenStream struct {
+	TTSStream
+	v    brokenVoice
+	mu   sync.Mutex
+	sent int
+	gone bool
+}
+
+func (v brokenVoice) Stream(ctx context.Context, opts TTSOptions) (TTSStream, error) {
+	s, err := v.streamingVoice.Stream(ctx, opts)
+	return &brokenStream{TTSStream: s, v: v}, err
+}
+
+func (s *brokenStream) Send(text string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sent++; s.sent <= s.v.takes {
+		return s.TTSStream.Send(text)
+	}
+	if !s.gone && !s.v.hangs {
+		s.gone = true
+		_ = s.TTSStream.CloseSend() // it gives what it has, and then its failure
+	}
+	return errGoneVoice
+}
+
+func (s *brokenStream) CloseSend() error { return s.Send("") }
+
+func (s *brokenStream) Recv() (TTSChunk, error) {
+	chunk, err := s.TTSStream.Recv()
+	if err == io.EOF {
+		err = errGoneVoice
+	}
+	return chunk, err
+}
+
+var errGoneVoice = &ProviderError{Provider: "broken", Op: "speak", Retryable: true, Err: ErrConnection}
+
+// The audio that a member has when it refuses more text is heard, if some was before; otherwise the next one speaks at
+// once. One that does not say in Recv that it has failed has the time of an attempt for that.
+func TestFallbackTTSHearsAMemberOut(t *testing.T) {
+	slowly := func(ctx context.Context, _ string, yield func(TTSChunk, error) bool) {
+		for range 100 {
+			if !sleepContext(ctx, 20*time.Millisecond) || !yield(TTSChunk{Frame: Silence(20*time.Millisecond, 24000, 1)}, nil) {
+				return
+			}
+		}
+	}
+	const all = "One is said. Two is said. Three is said."
+	for name, c := range map[string]struct {
+		takes int
+		hangs bool
+		text  string
+		audio time.Duration
+		took  time.Duration
+	}{
+		"amid its audio":            {1, false, "One is said. ", 2 * time.Second, 2 * time.Second},
+		"amid its audio, and hangs": {1, true, "One is said. ", 2 * time.Second, 7 * time.Second},
+		"before any":                {0, false, all, 3 * time.Second, 3 * time.Second},
+		"before any, and hangs":     {0, true, all, 3 * time.Second, 3 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				first := brokenVoice{streamingVoice: streamingVoice{voice("a", slowly)}, takes: c.takes, hangs: c.hangs}
+				f := newFallbackVoices(t, FallbackTTSOptions{TTSs: []TTS{first, voice("b", goodVoice)}, MaxRetriesPerTTS: None})
+				s := openSegment(t, f)
+				sent := make(chan struct{})
+				go func() {
+					defer close(sent)
+					for _, text := range []string{"One is said. ", "Two is said. ", "Three is said."} {
+						_ = s.Send(text)
+						_ = s.Flush()
+						time.Sleep(time.Second)
+					}
+					_ = s.CloseSend()
+				}()
+				h := hearAll(s)
+				took := time.Since(begin)
+				<-sent
+				require.NoError(t, h.err)
+				require.Equal(t, c.text, h.text())
+				require.Equal(t, c.audio, h.audio)
+				require.Equal(t, c.took, took)
+			})
+		})
+	}
 }

@@ -61,6 +61,7 @@ type ttsAttempt struct {
 	waiting bool // for the member and not for the receiver
 	running bool // the timer
 	spoke   bool
+	refused error // why the member takes no more text, which it is about to say in Recv, after the audio that it has
 	left    time.Duration
 	since   time.Time
 }
@@ -95,7 +96,7 @@ func (s *fallbackSegment) add(in ttsInput) error {
 	case s.ended:
 		s.mu.Unlock()
 		return ErrStreamClosed
-	case s.pending+len(in.text) > maxPendingText:
+	case in.text != "" && s.pending >= maxPendingText:
 		s.mu.Unlock()
 		return ErrBacklog
 	}
@@ -268,7 +269,12 @@ func (s *fallbackSegment) speak(i int, give func(TTSChunk) bool) (err error) {
 	defer cancel(nil)
 	defer s.beginAttempt(cancel)()
 	defer func() {
-		if err != nil && context.Cause(ctx) == ErrTimeout && s.ctx.Err() == nil {
+		if err == nil || s.ctx.Err() != nil {
+			return
+		}
+		if refused := s.refusedBy(); refused != nil {
+			err = refused
+		} else if context.Cause(ctx) == ErrTimeout {
 			err = ttsTimeout(tts, "speak", s.fallback.opts.AttemptTimeout)
 		}
 	}()
@@ -296,7 +302,7 @@ func (s *fallbackSegment) speak(i int, give func(TTSChunk) bool) (err error) {
 		} else if err == nil {
 			chunk.Frame, err = conv.convert(chunk.Frame)
 		} else if cause := context.Cause(ctx); cause != nil {
-			err = cause // also that of a text that was refused
+			err = cause
 		}
 		if chunk.Usage != nil {
 			s.usage = addTTSUsage(s.usage, chunk.Usage)
@@ -349,6 +355,8 @@ func (s *fallbackSegment) ending(tts TTS) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
+	case s.attempt.refused != nil:
+		return s.attempt.refused
 	case !s.ended:
 		return &ProviderError{Provider: ttsProvider(tts), Op: "speak", Message: "ended before the text did", Retryable: true, Err: errEndedEarly}
 	case s.hasText && !s.attempt.spoke:
@@ -375,7 +383,9 @@ func (s *fallbackSegment) feed(ctx context.Context, fail context.CancelCauseFunc
 				break
 			}
 			if !errors.Is(err, ErrBacklog) {
-				fail(err)
+				if ctx.Err() == nil && !s.refuse(err) {
+					fail(err)
+				}
 				return
 			}
 			if !sleepContext(ctx, ttsBacklogPause) {
@@ -387,6 +397,22 @@ func (s *fallbackSegment) feed(ctx context.Context, fail context.CancelCauseFunc
 		}
 		s.taken(n)
 	}
+}
+
+// refuse records that the member takes no more text, and reports whether it is heard out: it is once there was audio, as
+// no other then speaks in its place. It has the time of an attempt to give what it has.
+func (s *fallbackSegment) refuse(err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.attempt.refused = err
+	s.watch()
+	return s.spoke
+}
+
+func (s *fallbackSegment) refusedBy() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.attempt.refused
 }
 
 func (in ttsInput) sendTo(stream TTSStream) error {
@@ -451,10 +477,10 @@ func (s *fallbackSegment) beginAttempt(cancel context.CancelCauseFunc) func() {
 }
 
 // watch starts the timer if the member owes audio: the first once it has something to speak, and the rest when the text
-// is complete.
+// is complete, or not taken.
 func (s *fallbackSegment) watch() {
 	a := s.attempt
-	if a == nil || !a.waiting || a.running || !s.speakable || a.spoke && !s.ended {
+	if a == nil || !a.waiting || a.running || a.refused == nil && (!s.speakable || a.spoke && !s.ended) {
 		return
 	}
 	a.running, a.since = true, time.Now()

@@ -2,9 +2,7 @@ package agents
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"runtime/debug"
 	"time"
 
@@ -209,22 +207,6 @@ func ttsTimeout(tts TTS, op string, timeout time.Duration) error {
 	}
 }
 
-// ttsExhausted wraps the failure of the last of several attempts.
 func ttsExhausted(tts TTS, err error, attempts int) error {
-	if attempts == 1 {
-		return err
-	}
-	e := &ProviderError{
-		Provider:  ttsProvider(tts),
-		Op:        "synthesize",
-		Message:   fmt.Sprintf("failed after %d attempts", attempts),
-		Retryable: true,
-		Err:       err,
-	}
-	if pe, ok := errors.AsType[*ProviderError](err); ok {
-		e.Provider, e.Op, e.Status, e.RequestID, e.RetryAfter = pe.Provider, pe.Op, pe.Status, pe.RequestID, pe.RetryAfter
-	} else if _, ok := errors.AsType[net.Error](err); ok {
-		e.Err = fmt.Errorf("%w: %w", ErrConnection, err)
-	}
-	return e
+	return exhausted(ttsProvider(tts), "synthesize", err, attempts)
 }

@@ -89,10 +89,26 @@ func (c *core) turnOptions(a *Agent, m models) (turn.Options, TurnDetector, []st
 		tm.RealtimeTurns, tm.RealtimeYields = caps.TurnDetection, caps.DisableTurnDetection
 	}
 	if detector != nil {
-		tm.Threshold = detector.Threshold
+		tm.Threshold = c.thresholdOf(detector)
 	}
 	o, warnings, err := turn.Resolve(c.sessionTurnSettings(), own, tm)
 	return o, detector, warnings, err
+}
+
+// thresholdOf returns the detector's Threshold. One that panics knows no language.
+func (c *core) thresholdOf(d TurnDetector) func(string) (float64, bool) {
+	told := false
+	return func(language string) (threshold float64, ok bool) {
+		err := guard("turn detector", func() error {
+			threshold, ok = d.Threshold(language)
+			return nil
+		})
+		if err != nil && !told {
+			told = true
+			c.reportError("turn detector", err, true)
+		}
+		return threshold, ok && err == nil
+	}
 }
 
 // tell tells the machine what happened, now, and does what it says. Told while it is telling, it is the next to be told.
@@ -229,7 +245,7 @@ func (c *core) carryOut(effect turn.Effect) {
 	case turn.FlushSTT:
 		c.ears.flushSTT(e.Frames, e.Frame)
 	case turn.RecreateSTT:
-		c.ears.recreateSTT()
+		c.ears.recreateSTT(false)
 	case turn.FlushVAD:
 		c.ears.resetVAD()
 	case turn.SilenceInput:

@@ -13,7 +13,7 @@ import (
 	"github.com/parley-voice/agents/agenttest"
 )
 
-// Row 80, the LLM: swapped while the agent has the floor and while it has not, taken away, and given back.
+// Core 80, the LLM: swapped while the agent has the floor and while it has not, taken away, and given back.
 func TestUpdateOptionsSwapsTheLLM(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		session := agenttest.NewLLM(t, agenttest.OnUser("one").Say("The session's."))
@@ -111,7 +111,7 @@ func TestUpdateToolsOfARunningAgent(t *testing.T) {
 	})
 }
 
-// Row 80, all or nothing: tools that clash change nothing.
+// Core 80, all or nothing: tools that clash change nothing.
 func TestUpdateToolsThatIsRejectedChangesNothing(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		one := gives("one", 0, "1", nil)

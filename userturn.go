@@ -16,7 +16,8 @@ import (
 var ErrTurnCleared = errors.New("agents: the user's turn was cleared")
 
 // A userTurn is a turn that has ended, until the reply to it is scheduled, or there is none. Turns are settled one after
-// another: what the agent says is interrupted, OnUserTurnCompleted is asked, and the reply is made.
+// another: what the agent says is interrupted, OnUserTurnCompleted is asked, and the reply is made. Of turns that waited
+// for each other the newest is answered, and the others are in its history.
 type userTurn struct {
 	turn.EndTurn
 	at           time.Time // when it ended
@@ -57,6 +58,11 @@ func (c *core) newUserTurn(e turn.EndTurn) *userTurn {
 	return t
 }
 
+// wantsReply reports whether there is something to reply to, and nobody who does not want that.
+func (t *userTurn) wantsReply(f *frame) bool {
+	return !t.SkipReply && (t.msg != nil || f != nil && f.models.realtime != nil)
+}
+
 // stepUserTurns moves the first turn that is not settled along.
 func (c *core) stepUserTurns() {
 	for len(c.turns.ended) > 0 {
@@ -77,7 +83,7 @@ func (c *core) stepUserTurn(t *userTurn) bool {
 	switch {
 	case f != nil && c.turns.m.Options().RealtimeTurns && c.closing == nil:
 		return true // the model has the turn, and its transcript
-	case t.msg == nil && !t.asked && (f == nil || f.models.realtime == nil || t.SkipReply):
+	case t.msg == nil && !t.asked && !t.wantsReply(f):
 		return true
 	case c.closing != nil && !t.asked, t.SkipReply && !t.asked:
 		c.dropPrepared()
@@ -185,9 +191,13 @@ func (c *core) answerTurn(t *userTurn) {
 		t.msg.Metrics.TurnCompletedDelay = t.handled
 	}
 	f := c.top()
-	if f.models.llm == nil && f.models.realtime == nil {
+	newer := slices.ContainsFunc(c.turns.ended[1:], func(t *userTurn) bool { return t.wantsReply(f) })
+	if newer || f.models.llm == nil && f.models.realtime == nil {
 		c.dropPrepared()
 		c.recordTurn(t)
+		if newer { // whose answer knows this one as well
+			c.turnAnswered(t, "")
+		}
 		return
 	}
 	if f.models.realtime != nil {
@@ -211,14 +221,20 @@ func (c *core) answerTurn(t *userTurn) {
 		}
 		sp = h.sp
 	}
-	c.emit(&EOUMetrics{
-		SpeechID: sp.h.id, EndOfTurnDelay: t.EndOfTurnDelay, TranscriptionDelay: t.TranscriptionDelay,
-		TurnCompletedDelay: t.handled, Source: string(t.Source), Delay: t.Delay, Asked: t.Asked,
-		Probability: t.Probability, Threshold: t.Threshold,
-	})
-	if len(c.turns.ended) > 1 { // the user has gone on meanwhile
-		sp.interrupt()
+	c.turnAnswered(t, sp.h.id)
+}
+
+// turnAnswered tells why a turn ended, and which speech is the reply.
+func (c *core) turnAnswered(t *userTurn, speechID string) {
+	var judge modelName
+	if t.Asked {
+		judge = nameOf(c.turns.detector)
 	}
+	c.emit(&EOUMetrics{
+		SpeechID: speechID, EndOfTurnDelay: t.EndOfTurnDelay, TranscriptionDelay: t.TranscriptionDelay,
+		TurnCompletedDelay: t.handled, Source: string(t.Source), Delay: t.Delay, Asked: t.Asked,
+		Probability: t.Probability, Threshold: t.Threshold, Provider: judge.provider, Model: judge.model,
+	})
 }
 
 // sameItems reports whether two contexts hold the same items.
@@ -234,6 +250,9 @@ func (c *core) prepareEarly(e turn.Prepare) {
 func (c *core) stepPrepare() {
 	e := c.turns.toPrepare
 	f := c.top()
+	if p := c.turns.prepared; p != nil && (p.f != f || c.floorMoves()) {
+		c.dropPrepared() // before its agent's end is, to it, a failure
+	}
 	if e == nil || f != nil && f.current != nil {
 		return
 	}

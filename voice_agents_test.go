@@ -24,7 +24,7 @@ func endings(v *agenttest.VoiceSession) (out []string) {
 	return out
 }
 
-// Rows 30 and 31: the delays of endpointing are those of the agent, of the session, or the defaults, which depend on
+// Core 30: the delays of endpointing are those of the agent, of the session, or the defaults, which depend on
 // whether a detector listens, in this order and each for itself.
 func TestWhoseEndpointing(t *testing.T) {
 	only := func(lo, hi time.Duration) agents.Endpointing { return agents.Endpointing{MinDelay: lo, MaxDelay: hi} }
@@ -59,6 +59,35 @@ func TestWhoseEndpointing(t *testing.T) {
 	}
 }
 
+// T42, T47, T48, T51 and T52: how long a turn waits is learned from the pauses within the user's turns, and from no other; and
+// is no more than the options allow.
+func TestLearnedEndpointing(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		script := agenttest.Voice(
+			// Nothing is understood before the pause of 0.4, so that the turn goes on: (0.3 + 0.4) / 2.
+			speaks(0.5, 1, ""), speaks(1.4, 2, "One"),
+			// After the agent has spoken, and 0.25 after it has begun to: nothing to learn.
+			speaks(5, 6, "Two"), speaks(6.8, 8, "Three"),
+			// (0.35 + 0.2) / 2 is less than the shortest delay.
+			speaks(11, 11.5, ""), speaks(11.7, 12, "Four"),
+			// (0.3 + 0.5) / 2; by then it is not to be more than 0.38, and then it is again.
+			speaks(15, 15.5, ""), speaks(16, 16.5, "Five"), speaks(20, 21, "Six"))
+		opts := voiceOptions(agenttest.NewLLM(t, agenttest.Any().Say("I see.").Always()), agenttest.NewTTS(t, agenttest.SpokenAny(100*ms)))
+		o := &opts.Turn.Endpointing
+		*o = agents.Endpointing{Mode: agents.EndpointingDynamic, MinDelay: 300 * ms, MaxDelay: time.Second, Alpha: 0.5}
+		opts.VAD = quickVAD(script)
+		v := agenttest.StartVoice(t, opts, &agents.Agent{}, script)
+		v.Until(sec(16.6))
+		o.MaxDelay = 380 * ms
+		require.NoError(t, v.UpdateTurnOptions(opts.Turn))
+		v.Until(sec(18))
+		o.MaxDelay = time.Second
+		require.NoError(t, v.UpdateTurnOptions(opts.Turn))
+		v.Until(sec(25))
+		require.Equal(t, []string{"stt 350ms", "stt 350ms", "stt 350ms", "stt 300ms", "stt 380ms", "stt 400ms"}, endings(v), v.Log())
+	})
+}
+
 // quietVAD returns a VAD that says that speech ended 250 ms after it, which is as early as a detector that listens can
 // do with.
 func quietVAD(script agenttest.VoiceScript) *agenttest.VAD {
@@ -67,7 +96,7 @@ func quietVAD(script agenttest.VoiceScript) *agenttest.VAD {
 	return vad
 }
 
-// Row 30: options that are changed while the session runs hold for the agent on the floor and for the next.
+// Core 30: options that are changed while the session runs hold for the agent on the floor and for the next.
 func TestUpdatedTurnOptionsSurviveAHandoff(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		script := agenttest.Voice(speaks(0.5, 1, "One"), speaks(4.5, 5, "Two"), speaks(9.5, 10, "Three"))
@@ -162,7 +191,7 @@ func TestOwnWaysOfHearing(t *testing.T) {
 					require.Equal(t, "own", v.Agent(), v.Log())
 					v.Until(sec(9))
 					require.Equal(t, "first", v.Agent(), v.Log())
-					v.Until(sec(14))
+					v.Until(sec(16.6))
 					require.Equal(t, []string{"1.5s One", c.end, "11.5s Three"}, turnEnds(v), v.Log())
 					require.Equal(t, []string{"vad 500ms", c.want, "vad 500ms"}, endings(v), v.Log())
 				})
@@ -171,7 +200,7 @@ func TestOwnWaysOfHearing(t *testing.T) {
 	}
 }
 
-// Row 80: an agent on the floor changes what it hears and speaks with, at once. What does not go together is refused as
+// Core 80: an agent on the floor changes what it hears and speaks with, at once. What does not go together is refused as
 // a whole.
 func TestOwnModelsChangeAmidConversation(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
@@ -189,7 +218,7 @@ func TestOwnModelsChangeAmidConversation(t *testing.T) {
 		turn := opts.Turn
 		turn.Endpointing.MaxDelay = 800 * ms
 		require.NoError(t, a.UpdateOptions(t.Context(), agents.AgentOptions{STT: stt, TTS: tts, VAD: quietVAD(script), TurnDetector: d, Turn: &turn}))
-		v.Until(sec(14))
+		v.Until(sec(16.6))
 		require.Equal(t, []int{1, 1, 1}, []int{stt.Streams(), tts.Streams(), d.Streams()})
 		require.Equal(t, []string{"1.5s One", "6.5s Two", "11.8s Three"}, turnEnds(v), v.Log())
 		require.Equal(t, []string{"vad 500ms", "vad 500ms", "vad 800ms"}, endings(v))

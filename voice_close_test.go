@@ -2,6 +2,7 @@ package agents_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -11,11 +12,10 @@ import (
 	"github.com/parley-voice/agents/agenttest"
 )
 
-// Row 41, T73, T76: the session ends while somebody speaks. Every word that was said and heard is in the history, once.
-
 func closes(v *agenttest.VoiceSession) error { return v.Close() }
 func shuts(v *agenttest.VoiceSession) error  { return v.Shutdown(context.Background()) }
 
+// T73, T76, core 41: the session ends while somebody speaks. Every word that was said and heard is in the history, once.
 func TestCloseAmidSpeech(t *testing.T) {
 	const question, answer = "Tell me a story.", "Once upon a time there was a king who had three daughters."
 	const whole = "user: " + question + "\nassistant: " + answer + "\n"
@@ -78,7 +78,7 @@ func TestCloseAmidSpeech(t *testing.T) {
 	}
 }
 
-// The session ends while OnUserTurnCompleted runs, from 3 s on. The turn is kept, edited if that was done in time, and
+// T76: the session ends while OnUserTurnCompleted runs, from 3 s on. The turn is kept, edited if that was done in time, and
 // is not answered; and what never returns is waited for no longer than the grace period.
 func TestCloseAmidTurnHook(t *testing.T) {
 	type hook = func(context.Context, *agents.AgentSession, *agents.ChatContext, *agents.ChatMessage) error
@@ -106,6 +106,10 @@ func TestCloseAmidTurnHook(t *testing.T) {
 		{"that refuses the turn", func(context.Context, *agents.AgentSession, *agents.ChatContext, *agents.ChatMessage) error {
 			wait(2 * time.Second)
 			return agents.ErrStopResponse
+		}, closes, 5, ""},
+		{"that fails", func(context.Context, *agents.AgentSession, *agents.ChatContext, *agents.ChatMessage) error {
+			wait(2 * time.Second)
+			return errors.New("no")
 		}, closes, 5, ""},
 		{"that never returns", func(_ context.Context, s *agents.AgentSession, _ *agents.ChatContext, _ *agents.ChatMessage) error {
 			wait(time.Minute)

@@ -48,7 +48,7 @@ func resumes(v *agenttest.VoiceSession) (out []time.Duration) {
 	return out
 }
 
-// T37, row 64: with nothing to decide, the agent goes on when the user has been silent for the time-out, here from when
+// T37, core 64: with nothing to decide, the agent goes on when the user has been silent for the time-out, here from when
 // voice activity says so.
 func TestFalseInterruptionIsTakenBack(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestFalseInterruptionIsTakenBack(t *testing.T) {
 	})
 }
 
-// T33 and T34, row 64: the user's turn is about to end when a sound holds back what the application has the agent say.
+// T33 and T34, core 64: the user's turn is about to end when a sound holds back what the application has the agent say.
 // The turn ends all the same, and what was held back is never said; or the session closes before, and only keeps the
 // turn. Neither is a false interruption.
 func TestTurnEndsWhileSpeechIsHeldBack(t *testing.T) {
@@ -99,7 +99,7 @@ func TestTurnEndsWhileSpeechIsHeldBack(t *testing.T) {
 	}
 }
 
-// T32, row 63: a sound holds back a reply while the user's turn has too few words to end. The reply is not said before
+// T32, core 63: a sound holds back a reply while the user's turn has too few words to end. The reply is not said before
 // that is decided, which is half a second after the sound and not at its end; and then it is said in full.
 func TestKeptTurnGivesSpeechBack(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestKeptTurnGivesSpeechBack(t *testing.T) {
 	})
 }
 
-// T35, row 64: the application ends the user's turn and wants no reply. The agent goes on once the turn is recorded,
+// T35, core 64: the application ends the user's turn and wants no reply. The agent goes on once the turn is recorded,
 // which is when the user has been silent for the shortest delay; the reference goes on 0.2 s before.
 func TestTurnWithoutReplyGivesSpeechBack(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
@@ -133,7 +133,7 @@ func TestTurnWithoutReplyGivesSpeechBack(t *testing.T) {
 	})
 }
 
-// T39 and T41, row 65: a sound while the agent thinks holds back the reply before its first frame, and the first frame
+// T39 and T41, core 65: a sound while the agent thinks holds back the reply before its first frame, and the first frame
 // does not let it go.
 func TestFirstFrameKeepsThePause(t *testing.T) {
 	for _, c := range []struct {
@@ -161,7 +161,7 @@ func TestFirstFrameKeepsThePause(t *testing.T) {
 	}
 }
 
-// T40, row 65: what takes the ground from under a pause lets the output go on, so that what is said next is heard.
+// T40, core 65: what takes the ground from under a pause lets the output go on, so that what is said next is heard.
 func TestPauseDoesNotOutliveItsCause(t *testing.T) {
 	const rest = "All right, what else?"
 	for _, c := range []struct {

@@ -113,7 +113,7 @@ func TestTurnBeginsWithItsFirstBurst(t *testing.T) {
 	})
 }
 
-// T70–T72, rows 23 and 66: speech that nothing was understood of is told after two seconds, counted from its end.
+// T70–T72, core 23 and 66: speech that nothing was understood of is told after two seconds, counted from its end.
 func TestSpeechThatIsNotUnderstood(t *testing.T) {
 	type timeout struct{ at, speech, since time.Duration }
 	never := func(o *agents.Options) { o.TranscriptionTimeout = agents.Never }
@@ -199,7 +199,7 @@ func (s *hearingStream) Recv() (agents.STTEvent, error) {
 	}
 }
 
-// T68, row 66: while the agent says what may not be interrupted, the recogniser hears silence and understands nothing.
+// T68, core 66: while the agent says what may not be interrupted, the recogniser hears silence and understands nothing.
 // Voice activity hears everything, and so that is told. What the user says later is understood. The application may have
 // the recogniser hear everything, too: then the user is answered afterwards.
 func TestSpeechOverProtectedSpeech(t *testing.T) {
@@ -241,7 +241,7 @@ func TestSpeechOverProtectedSpeech(t *testing.T) {
 	}
 }
 
-// T74, row 21: an agent's STTNode that fails because of the connection begins anew, and another failure ends
+// T74, core 21: an agent's STTNode that fails because of the connection begins anew, and another failure ends
 // recognition. No node begins anew while the session closes.
 func TestSTTNodeFails(t *testing.T) {
 	lost := &agents.ProviderError{Provider: "test", Op: "recognize", Retryable: true, Err: agents.ErrConnection}
@@ -288,7 +288,7 @@ func TestSTTNodeFails(t *testing.T) {
 	}
 }
 
-// T75, row 20: an unrecoverable failure of the recogniser is survived as often as the options say, until the user is
+// T75, core 20: an unrecoverable failure of the recogniser is survived as often as the options say, until the user is
 // understood, which makes up for the failures before. Here it is once.
 func TestSTTFailuresAddUp(t *testing.T) {
 	refused := agenttest.Refuse(agenttest.StatusError(401))
@@ -327,7 +327,7 @@ func TestSTTFailuresAddUp(t *testing.T) {
 	}
 }
 
-// Row 22: the user is away when both sides have been silent for the time-out. A final transcript begins that time anew,
+// Core 22: the user is away when both sides have been silent for the time-out. A final transcript begins that time anew,
 // an interim one does not, and neither does one while the user still speaks: then it begins when they stop.
 func TestUserGoesAway(t *testing.T) {
 	for _, c := range []struct {

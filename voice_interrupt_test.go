@@ -1,9 +1,12 @@
 package agents_test
 
 import (
+	"bytes"
 	"context"
 	"iter"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,7 +38,7 @@ func story(t *testing.T, length time.Duration, interruptions ...string) (*agentt
 // withoutPause returns a speaker that cannot pause.
 func withoutPause() *agenttest.Speaker { return agenttest.NewSpeaker().WithoutPause() }
 
-// T15, row 8, B2: half a second of speech interrupts an output that cannot pause, whether it would be resumed or not.
+// T15, core 8, B2: half a second of speech interrupts an output that cannot pause, whether it would be resumed or not.
 func TestInterruptionByVoice(t *testing.T) {
 	for _, resume := range []agents.Toggle{agents.Off, agents.On} {
 		t.Run(map[agents.Toggle]string{agents.Off: "not resumed", agents.On: "resumed"}[resume], func(t *testing.T) {
@@ -64,7 +67,7 @@ func TestInterruptionByVoiceOfAnOutputThatCanPause(t *testing.T) {
 	})
 }
 
-// T16, row 9, B3: words count that were said in a turn that was kept. The final transcript comes with the frame that
+// T16, core 9, B3: words count that were said in a turn that was kept. The final transcript comes with the frame that
 // ends at 7.51.
 func TestTooFewWordsToInterrupt(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
@@ -105,12 +108,12 @@ func silences(total *time.Duration) func(context.Context, iter.Seq[agents.AudioF
 	}
 }
 
-// T17, row 10: speech that may not be interrupted is played to its end, while the recogniser hears silence. What was
-// understood all the same is answered afterwards, at 8.2; the reference drops it.
+// T17, core 10: speech that may not be interrupted is played to its end, while the recogniser hears silence. What was
+// understood all the same is answered afterwards, at 8.2, once for both turns; the reference drops it.
 func TestInterruptionsSwitchedOff(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		var silent time.Duration
-		opts := voiceOptions(story(t, 5*time.Second, stop, "ok, stop!"))
+		opts := voiceOptions(story(t, 5*time.Second, "ok, stop!"))
 		opts.Turn.AllowInterruptions = agents.Off
 		v := conversationTo(t, withoutPause(), opts, &agents.Agent{STTNode: silences(&silent)}, 14,
 			speaks(0.5, 2.5, tellStory), speaks(5, 6, stop), speaks(6.5, 7.5, "ok, stop!"))
@@ -121,7 +124,7 @@ func TestInterruptionsSwitchedOff(t *testing.T) {
 	})
 }
 
-// T18, row 11: text that comes in while the agent speaks, and takes its place.
+// T18, core 11: text that comes in while the agent speaks, and takes its place.
 func TestTextInterruptsSpeech(t *testing.T) {
 	const other, answer = "Something else, please.", "Of course."
 	agenttest.Run(t, func(t *testing.T) {
@@ -137,7 +140,7 @@ func TestTextInterruptsSpeech(t *testing.T) {
 	})
 }
 
-// T19, T20, rows 12 and 13: a reply that the user does not let begin leaves nothing behind. An output that can pause
+// T19, T20, core 12 and 13: a reply that the user does not let begin leaves nothing behind. An output that can pause
 // does so before the reply has a voice, at 3.05, and lets nothing of it be heard.
 func TestInterruptionBeforeTheFirstWord(t *testing.T) {
 	for _, c := range []struct {
@@ -164,7 +167,7 @@ func TestInterruptionBeforeTheFirstWord(t *testing.T) {
 	}
 }
 
-// T21, row 14, B4: a noise while the agent thinks makes it wait, until voice activity says that it is over. The voice
+// T21, core 14, B4: a noise while the agent thinks makes it wait, until voice activity says that it is over. The voice
 // would be ready at 3.2.
 func TestNoiseBeforeTheFirstWord(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
@@ -179,28 +182,32 @@ func TestNoiseBeforeTheFirstWord(t *testing.T) {
 	})
 }
 
-// T22, T23, T24, rows 18 and 19, B6: while the echo canceller warms up, from 3.2 to 6.2, only the end of a turn
+// T22, T23, T24, core 18 and 19, B6: while the echo canceller warms up, from 3.2 to 6.2, only the end of a turn
 // interrupts, and the recogniser hears silence as long as the agent speaks. Without warm-up speech interrupts, a second
 // earlier. The reference has the agent listen for no time at 5.5; here the reply to the turn follows at once.
 func TestWarmUpOfTheEchoCanceller(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		warmup agents.Delay
+		out    bool // the user was called
 		states string
 		played string
 		silent time.Duration // for the recogniser
 	}{
-		{"warming up", agents.Delay(3 * time.Second), "listening 0s, thinking 3s, speaking 3.2s, thinking 5.5s, listening 5.8s", "2.3s interrupted", 2300 * ms},
-		{"by default", 0, "listening 0s, thinking 3s, speaking 3.2s, thinking 5.5s, listening 5.8s", "2.3s interrupted", 2300 * ms},
-		{"off", agents.Never, "listening 0s, thinking 3s, speaking 3.2s, listening 4.5s, thinking 5.5s, listening 5.5s", "1.3s interrupted", 0},
-		{"warm before", agents.Delay(time.Second), "listening 0s, thinking 3s, speaking 3.2s, listening 4.5s, thinking 5.5s, listening 5.5s", "1.3s interrupted", time.Second},
+		{"warming up", agents.Delay(3 * time.Second), false, "listening 0s, thinking 3s, speaking 3.2s, thinking 5.5s, listening 5.8s", "2.3s interrupted", 2300 * ms},
+		{"by default", 0, false, "listening 0s, thinking 3s, speaking 3.2s, thinking 5.5s, listening 5.8s", "2.3s interrupted", 2300 * ms},
+		{"off", agents.Never, false, "listening 0s, thinking 3s, speaking 3.2s, listening 4.5s, thinking 5.5s, listening 5.5s", "1.3s interrupted", 0},
+		{"warm before", agents.Delay(time.Second), false, "listening 0s, thinking 3s, speaking 3.2s, listening 4.5s, thinking 5.5s, listening 5.5s", "1.3s interrupted", time.Second},
+		{"by default, called", 0, true, "listening 0s, thinking 3s, speaking 3.2s, listening 4.5s, thinking 5.5s, listening 5.5s", "1.3s interrupted", 0},
+		{"warming up, called", agents.Delay(3 * time.Second), true, "listening 0s, thinking 3s, speaking 3.2s, thinking 5.5s, listening 5.8s", "2.3s interrupted", 2300 * ms},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
 				opts := voiceOptions(story(t, 15*time.Second, stop))
 				opts.AECWarmup = c.warmup
 				var silent time.Duration
-				v := conversationTo(t, withoutPause(), opts, &agents.Agent{STTNode: silences(&silent)}, 12, speaks(0.5, 2.5, tellStory), speaks(4, 5, stop))
+				io := agents.IO{AudioOutput: withoutPause(), OutboundCall: c.out}
+				v := conversationBy(t, io, opts, &agents.Agent{STTNode: silences(&silent)}, 12, speaks(0.5, 2.5, tellStory), speaks(4, 5, stop))
 				wantStates(t, v, c.states)
 				wantPlayed(t, v, c.played)
 				require.Equal(t, c.silent, silent)
@@ -209,7 +216,7 @@ func TestWarmUpOfTheEchoCanceller(t *testing.T) {
 	}
 }
 
-// T25 to T28, rows 52 to 56: what Interrupt stops of what is to be heard. It stops at the first speech that may not be
+// T25–T28, core 52–56: what Interrupt stops of what is to be heard. It stops at the first speech that may not be
 // interrupted, in the order of play.
 func TestInterruptOfSpeechByVoice(t *testing.T) {
 	for _, c := range []struct {
@@ -250,6 +257,36 @@ func TestInterruptOfSpeechByVoice(t *testing.T) {
 	}
 }
 
+// T25, core 52: a realtime model is told once that its speech is interrupted, and that something is not is told to the
+// application, with how it could be.
+func TestInterruptOfARealtimeModel(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{},
+			agenttest.OnInstructions("Greet.").Turn().Speak("Hello, what can I do for you?", 3*time.Second))
+		opts := realtimeOptions(model)
+		var log bytes.Buffer
+		opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		opts.TTS = agenttest.NewTTS(t, agenttest.Spoken("A second.", time.Second))
+		v := agenttest.StartVoice(t, opts, &agents.Agent{}, agenttest.Voice())
+		said := []*agents.SpeechHandle{v.GenerateReply(agents.Reply{Instructions: "Greet."})}
+		for _, allow := range []agents.Toggle{agents.On, agents.Off, agents.On} {
+			said = append(said, v.Say("A second.", agents.SayOptions{AllowInterruptions: allow}))
+		}
+		v.Until(sec(0.5)) // the model is heard from 0.2 on, and gives its audio until 0.95
+		require.NoError(t, v.Interrupt(t.Context()))
+		v.Until(sec(8))
+		var interrupted []bool
+		for _, h := range said {
+			interrupted = append(interrupted, h.Interrupted())
+		}
+		require.Equal(t, []bool{true, true, false, false}, interrupted)
+		wantPlayed(t, v, "300ms interrupted, 1s, 1s")
+		require.Equal(t, 1, model.Interrupts(), model.Asked())
+		require.Equal(t, 1, strings.Count(log.String(), "level=WARN"), log.String())
+		require.Contains(t, log.String(), "ForceInterrupt")
+	})
+}
+
 // T28: by force everything stops.
 func TestForceInterruptOfSpeechByVoice(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
@@ -266,7 +303,7 @@ func TestForceInterruptOfSpeechByVoice(t *testing.T) {
 	})
 }
 
-// T29, row 29: a sound over the answer to a silent call. The agent goes on as it was, speaking or about to.
+// T29, core 29: a sound over the answer to a silent call. The agent goes on as it was, speaking or about to.
 func TestFalseInterruptionAfterASilentCall(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -320,7 +357,7 @@ func TestPauseWaitsForTheTurnToBeDecided(t *testing.T) {
 	})
 }
 
-// Row 33: what is not final interrupts only where nothing else tells that the user speaks. It is told in any case.
+// Core 33: what is not final interrupts only where nothing else tells that the user speaks. It is told in any case.
 func TestInterimTranscriptInterrupts(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -405,7 +442,7 @@ func TestInterruptionAfterTheDetectorFailed(t *testing.T) {
 	}
 }
 
-// Rows 59 to 61: what becomes of a tool whose agent is interrupted, at 5.5. What it returns is in the history once, for
+// Core 59–61: what becomes of a tool whose agent is interrupted, at 5.5. What it returns is in the history once, for
 // no reply; the floor does not change hands.
 func TestToolOfAnInterruptedReply(t *testing.T) {
 	const found = "the result"

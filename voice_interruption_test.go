@@ -22,6 +22,7 @@ func dropped(v *agenttest.VoiceSession) (out []string) {
 	return out
 }
 
+// T38, T78–T80, T82 and T83.
 func TestInterruptionDetector(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -157,7 +158,9 @@ func TestOverlapBegunByTheAgent(t *testing.T) {
 	})
 }
 
-// T81: a detector that fails is reported once, and from then on the sound of the user interrupts again.
+// T81: a detector that fails is reported once, and from then on the sound of the user interrupts again. The session goes
+// on without it, so that the failure is one that it recovers from; the reference calls it unrecoverable. How long it waits
+// for a provider is for the detector to say.
 func TestInterruptionDetectorFails(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -166,6 +169,7 @@ func TestInterruptionDetectorFails(t *testing.T) {
 		listens string
 		want    string
 	}{
+		{"when it connects", agenttest.Refuse(&agents.ProviderError{Op: "connect", Retryable: true, Err: agents.ErrTimeout}), nil, "listening 5.5s", "Stop, please."},
 		{"at first", agenttest.Refuse(agenttest.StatusError(429)), nil, "listening 5.5s", "Stop, please."},
 		{"before the user speaks", agenttest.CutAt(sec(4)), nil, "listening 5.5s", "Stop, please."},
 		{"while it judges", agenttest.CutAt(sec(5.7)), []agenttest.OverlapVerdict{agenttest.Unsure()}, "listening 5.75s", "Stop, please."},
@@ -183,6 +187,7 @@ func TestInterruptionDetectorFails(t *testing.T) {
 				for _, e := range v.Recorded() {
 					if e, ok := e.(*agents.ErrorOccurred); ok {
 						require.Equal(t, "interruption detector", e.Source)
+						require.True(t, e.Recoverable)
 						errs++
 					}
 				}

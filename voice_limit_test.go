@@ -42,6 +42,15 @@ func limits(t *testing.T, limit agents.UserTurnLimit, script agenttest.VoiceScri
 	return agenttest.StartVoice(t, opts, a, script), &got
 }
 
+// toAnAgentThatIsNotTold gives the floor to an agent that is not to be told that the user talked for too long.
+func toAnAgentThatIsNotTold(t *testing.T, v *agenttest.VoiceSession) {
+	require.NoError(t, v.UpdateAgent(&agents.Agent{ID: "other", OnUserTurnExceeded: func(context.Context, *agents.AgentSession, agents.UserTurnExceeded) error {
+		t.Error("it was told")
+		return nil
+	}}))
+}
+
+// T89–T93, core 50 and 51: what the user said counts until the agent has had a say.
 func TestUserTurnExceeded(t *testing.T) {
 	const three, four = "one two three", "four five six"
 	words := agents.UserTurnLimit{Words: 5}
@@ -51,6 +60,7 @@ func TestUserTurnExceeded(t *testing.T) {
 		voice []agenttest.VoicePart
 		steps []agenttest.Step
 		do    func(t *testing.T, v *agenttest.VoiceSession) // at 3.5 s
+		exit  time.Duration                                 // how long the agent takes to leave
 		want  []exceeded
 	}{
 		{ // T89: told when the turn has ended, and the agent had nothing to say.
@@ -76,16 +86,27 @@ func TestUserTurnExceeded(t *testing.T) {
 			name: "the turn is cleared", limit: words, voice: []agenttest.VoicePart{speaks(0.5, 1.5, three), speaks(6, 7, four)},
 			do: func(t *testing.T, v *agenttest.VoiceSession) { require.NoError(t, v.ClearUserTurn()) },
 		},
-		{ // T93: the floor changes hands while the agent is about to have a say.
+		{ // T91: the agent was about to have a say each time, and the user went on before the first word.
+			name: "the agent is interrupted", limit: words, voice: []agenttest.VoicePart{speaks(0.5, 1.5, three), speaks(2.05, 3, four)},
+			steps: []agenttest.Step{answers(three, "Go on."), agenttest.OnUser(four).Empty()},
+			want:  []exceeded{{sec(3.5), four, three + " " + four, 6, 2700 * ms}},
+		},
+		{ // T93: the floor changes hands before the agent is about to have a say,
+			name: "during a handoff", limit: words, voice: []agenttest.VoicePart{speaks(0.5, 3.4, "one two three four five six").Delay(300 * ms)},
+			exit: 2 * time.Second,
+			do:   toAnAgentThatIsNotTold,
+		},
+		{ // or while it is.
 			name: "a handoff", limit: words, voice: []agenttest.VoicePart{speaks(0.5, 3.4, "one two three four five six").Delay(50 * ms)},
-			do: func(t *testing.T, v *agenttest.VoiceSession) {
-				require.NoError(t, v.UpdateAgent(&agents.Agent{ID: "other"}))
-			},
+			do: toAnAgentThatIsNotTold,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
-				v, got := limits(t, c.limit, agenttest.Voice(c.voice...), &agents.Agent{}, c.steps...)
+				v, got := limits(t, c.limit, agenttest.Voice(c.voice...), &agents.Agent{OnExit: func(ctx context.Context, _ *agents.AgentSession) error {
+					sleep(ctx, c.exit)
+					return nil
+				}}, c.steps...)
 				v.Until(sec(3.5))
 				if c.do != nil {
 					c.do(t, v)

@@ -14,7 +14,7 @@ import (
 
 // The scenarios of replies that are begun before the turn is over.
 
-// T87, T88, row 24, B7: how long after the user's last word, at 2.0, the agent is heard. The transcript is final at 2.1
+// T87, T88, core 24, B7: how long after the user's last word, at 2.0, the agent is heard. The transcript is final at 2.1
 // and the turn ends at 2.5. An agent's own setting goes before the session's.
 func TestLatencyOfPreparedReplies(t *testing.T) {
 	both := agents.Preemptive{Enabled: agents.On, TTS: agents.On}
@@ -48,7 +48,7 @@ func TestLatencyOfPreparedReplies(t *testing.T) {
 	}
 }
 
-// T30, row 25: the user goes on when the first turn has ended already. Both turns are in the history, and only the
+// T30, core 25: the user goes on when the first turn has ended already. Both turns are in the history, and only the
 // second is answered.
 func TestUserGoesOnAfterTheTurn(t *testing.T) {
 	const more, answer = "about a firefighter.", "There was a firefighter."

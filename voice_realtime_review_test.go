@@ -392,30 +392,36 @@ func TestRealtimeInterruptedAtAnyMoment(t *testing.T) {
 	}
 }
 
-// T124, row 81: while a tool runs and something is said to pass the time, the agent thinks afterwards and the user
+// T124, core 81: while a tool runs and something is said to pass the time, the agent thinks afterwards and the user
 // does not go away; without a reply it listens.
 func TestRealtimeStatesAroundATool(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		auto   bool
 		cancel bool
+		silent bool
 		states []string
 	}{
-		{"asked for", false, false, []string{"listening 0s", "thinking 0s", "speaking 700ms", "thinking 1.7s", "speaking 5.2s", "listening 6.2s"}},
-		{"by itself", true, false, []string{"listening 0s", "thinking 0s", "speaking 700ms", "thinking 1.7s", "speaking 5.2s", "listening 6.2s"}},
-		{"cancelled", false, true, []string{"listening 0s", "thinking 0s", "speaking 700ms", "thinking 1.7s", "listening 5s"}},
+		{"asked for", false, false, false, []string{"listening 0s", "thinking 0s", "speaking 700ms", "thinking 1.7s", "speaking 5.2s", "listening 6.2s"}},
+		{"by itself", true, false, false, []string{"listening 0s", "thinking 0s", "speaking 700ms", "thinking 1.7s", "speaking 5.2s", "listening 6.2s"}},
+		{"cancelled", false, true, false, []string{"listening 0s", "thinking 0s", "speaking 700ms", "thinking 1.7s", "listening 5s"}},
+		{"silent", false, false, true, []string{"listening 0s", "thinking 0s", "speaking 700ms", "thinking 1.7s", "listening 5s"}},
+		{"silent, by itself", true, false, true, []string{"listening 0s", "thinking 0s", "speaking 700ms", "thinking 1.7s", "listening 5s"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
 				model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{Capabilities: func(caps *agents.RealtimeCapabilities) { caps.AutoToolReply = c.auto }},
 					agenttest.OnUser("Look.").Turn().FirstOutput(0).Call("look", `{}`))
-				if !c.cancel {
+				if !c.cancel && !c.silent {
 					model.Add(agenttest.OnOutput("look").Turn().Speak("Found.", time.Second))
 				}
 				a := &agents.Agent{Tools: []agents.Tool{act("look", func(ctx context.Context, run *agents.RunContext[any]) (any, error) {
 					sleep(ctx, 500*ms)
 					run.Session().Say("One moment.")
 					sleep(ctx, 4500*ms)
+					if c.silent {
+						return nil, agents.ErrStopResponse
+					}
 					return "found", nil
 				})}}
 				if c.cancel {
@@ -435,29 +441,32 @@ func TestRealtimeStatesAroundATool(t *testing.T) {
 	}
 }
 
-// Row 62: a handoff that was interrupted does not happen, and the model knows the call's output, to which it is not to
-// reply.
+// Core 62: a handoff that was interrupted does not happen, and the model knows the call's output, to which it is not to
+// reply, also if it does so by itself.
 func TestRealtimeHandoffInterrupted(t *testing.T) {
-	agenttest.Explore(t, 20, func(t *testing.T) {
-		model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{}, agenttest.OnUser("Sales.").Turn().Speak("Gladly.", time.Second).Call("sales", `{}`))
-		a := &agents.Agent{ID: "front", Tools: []agents.Tool{gives("sales", 2*time.Second, agents.Handoff{To: &agents.Agent{ID: "sales"}}, nil)}}
-		v := byRealtime(t, model, a)
-		h := v.GenerateReply(ask("Sales."))
-		v.Until(sec(1))
-		require.NoError(t, h.Interrupt())
-		require.NoError(t, ends(t, v, h))
-		v.Until(sec(5))
-		require.Equal(t, "front", v.Agent())
-		oneOutputPerCall(t, v.History())
-		require.Contains(t, transcript(v.History()), "output The handoff was interrupted by the user and did not happen.\n")
-		last := model.Updates()[len(model.Updates())-1]
-		oneOutputPerCall(t, last.Context)
-		for _, it := range last.Context.Items() {
-			if out, ok := it.(*agents.FunctionCallOutput); ok {
-				require.False(t, out.ReplyRequired)
-			}
-		}
-	})
+	for _, auto := range []bool{false, true} {
+		agenttest.Explore(t, 20, func(t *testing.T) { realtimeHandoffInterrupted(t, auto) })
+	}
+}
+
+func realtimeHandoffInterrupted(t *testing.T, auto bool) {
+	model := agenttest.NewRealtime(t, agenttest.RealtimeOptions{Capabilities: func(c *agents.RealtimeCapabilities) { c.AutoToolReply = auto }},
+		agenttest.OnUser("Sales.").Turn().Speak("Gladly.", time.Second).Call("sales", `{}`))
+	a := &agents.Agent{ID: "front", Tools: []agents.Tool{gives("sales", 2*time.Second, agents.Handoff{To: &agents.Agent{ID: "sales"}}, nil)}}
+	v := byRealtime(t, model, a)
+	h := v.GenerateReply(ask("Sales."))
+	v.Until(sec(1))
+	require.NoError(t, h.Interrupt())
+	require.NoError(t, ends(t, v, h))
+	v.Until(sec(5))
+	require.Equal(t, "front", v.Agent())
+	oneOutputPerCall(t, v.History())
+	require.Contains(t, transcript(v.History()), "output The handoff was interrupted by the user and did not happen.\n")
+	oneOutputPerCall(t, model.Updates()[len(model.Updates())-1].Context)
+	for _, out := range []*agents.FunctionCallOutput{remoteOutput(t, model, "sales"), outputOf(t, v.History(), "sales"), outputOf(t, a.Context(), "sales")} {
+		require.True(t, out.IsError)
+		require.False(t, out.ReplyRequired)
+	}
 }
 
 // The model begins to speak by itself while the floor changes hands: it is refused, nothing of it is heard or kept, the

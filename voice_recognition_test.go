@@ -100,6 +100,8 @@ func at(seconds ...float64) (out []time.Duration) {
 	return out
 }
 
+// T53, T55, T57–T61, and T64: a detector that listens is asked in each pause, once, and an answer that comes when nobody
+// waits for it any more counts for nothing.
 func TestTurnDetectorThatListens(t *testing.T) {
 	hello := []agenttest.VoicePart{speaks(0.5, 2, "Hello there")}
 	// Of one speech, recognised in two parts.
@@ -183,6 +185,7 @@ func TestTurnDetectorThatListens(t *testing.T) {
 	}
 }
 
+// T53, T55, T60: a detector that reads is asked for each transcript.
 func TestTurnDetectorThatReads(t *testing.T) {
 	hello := []agenttest.VoicePart{speaks(0.5, 2, "Hello there")}
 	twoFinals := []agenttest.VoicePart{speaks(0.5, 1.5, "Hello").Delay(700 * ms), speaks(1.5, 2, "there").Delay(280 * ms)}
@@ -299,6 +302,24 @@ func (s *spikingStream) Push(frame agents.AudioFrame) ([]agents.VADEvent, error)
 		events = append(slices.Clone(events), agents.VADEvent{Type: agents.VADInference, RawSpeech: 100 * ms})
 	}
 	return events, err
+}
+
+// T57: a detector that listens is asked in a pause of the user whether the agent speaks or not.
+func TestTurnDetectorIsAskedWhileTheAgentSpeaks(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		script := agenttest.Voice(speaks(0.5, 2, "Hello there"))
+		d := agenttest.NewAudioTurnDetector(t, script, agenttest.LikelyAny(0.9))
+		v := asks(t, d, script, func(o *agents.Options) {
+			o.TTS = agenttest.NewTTS(t, agenttest.Spoken("Please listen.", 3*time.Second), agenttest.Spoken("I see.", time.Second))
+			o.Turn.Interruption.DiscardAudio = agents.Off
+		})
+		v.Until(sec(0.1))
+		v.Say("Please listen.", agents.SayOptions{AllowInterruptions: agents.Off}) // until 3.3
+		v.Until(sec(8))
+		require.Equal(t, []string{"predict 2.25s", "flush 2.3s"}, d.Calls())
+		require.Equal(t, []string{"3s", "1s"}, v.Playouts(), v.Log())
+		require.Equal(t, "assistant: Please listen.\nuser: Hello there\nassistant: I see.\n", transcript(v.History()))
+	})
 }
 
 // T54: a sound too short for speech does not keep a turn from ending.

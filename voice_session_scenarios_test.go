@@ -14,7 +14,7 @@ import (
 	"github.com/parley-voice/agents/agenttest"
 )
 
-// Row 22: a final transcript gives the user a full time again; and brings them back.
+// Core 22: a final transcript gives the user a full time again; and brings them back.
 func TestTranscriptsAndAway(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		// Without a VAD nothing but transcripts says that somebody is there.
@@ -31,54 +31,100 @@ func TestTranscriptsAndAway(t *testing.T) {
 	})
 }
 
-// Rows 43 and T126: giving up to wait for idle gives up nothing else.
+// Core 43 and T126: giving up to wait for idle gives up nothing else, neither while the turn is being decided nor while
+// OnUserTurnCompleted has it, nor while the next turn waits for that. Later turns work.
 func TestWaitingForIdleByVoice(t *testing.T) {
-	agenttest.Run(t, func(t *testing.T) {
-		llm := agenttest.NewLLM(t, answers("Hello.", "Hello yourself."))
-		v := agenttest.StartVoice(t, voiceOptions(llm, agenttest.NewTTS(t, agenttest.Spoken("Hello yourself.", time.Second))), &agents.Agent{},
-			agenttest.Voice(speaks(0.5, 1.5, "Hello.")))
-		v.Until(sec(1))
-		ctx, cancel := context.WithTimeout(t.Context(), 900*ms) // until the turn is being decided
-		defer cancel()
-		require.ErrorIs(t, v.WaitForIdle(ctx), context.DeadlineExceeded)
-		require.NoError(t, v.WaitForIdle(t.Context()))
-		require.Equal(t, sec(3.2), v.Since(time.Now()), "the end of the answer")
-		require.Equal(t, "user: Hello.\nassistant: Hello yourself.\n", transcript(v.History()))
-	})
+	for _, c := range []struct {
+		name    string
+		hook    time.Duration
+		give    float64 // up
+		idle    float64
+		answers string
+	}{
+		{"while the turn is decided", 0, 1.9, 3.2, "assistant: First.\nuser: Two.\nassistant: Second.\n"},
+		{"while the hook has it", time.Second, 2.5, 4.2, "assistant: First.\nuser: Two.\nassistant: Second.\n"},
+		// It has the first turn from 2.0 to 7.0, and the second from then to 12.0.
+		{"while the next turn waits", 5 * time.Second, 6.8, 13.5, "user: Two.\nassistant: Second.\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			agenttest.Run(t, func(t *testing.T) {
+				llm := agenttest.NewLLM(t, answers("One.", "First.").Always(), answers("Two.", "Second."), answers("Three.", "Third."))
+				a := &agents.Agent{OnUserTurnCompleted: func(ctx context.Context, _ *agents.AgentSession, _ *agents.ChatContext, m *agents.ChatMessage) error {
+					if m.Text() == "Three." {
+						return nil
+					}
+					sleep(ctx, c.hook)
+					return nil
+				}}
+				v := agenttest.StartVoice(t, voiceOptions(llm, agenttest.NewTTS(t, agenttest.Spoken("First.", time.Second), agenttest.Spoken("Second.", time.Second), agenttest.Spoken("Third.", time.Second))), a,
+					agenttest.Voice(speaks(0.5, 1.5, "One."), speaks(5, 6, "Two."), speaks(20, 21, "Three.")))
+				v.Until(sec(1))
+				ctx, cancel := context.WithTimeout(t.Context(), sec(c.give)-sec(1))
+				defer cancel()
+				require.ErrorIs(t, v.WaitForIdle(ctx), context.DeadlineExceeded)
+				require.Equal(t, sec(c.give), v.Since(time.Now()))
+				require.NoError(t, v.WaitForIdle(t.Context()))
+				require.Equal(t, sec(c.idle), v.Since(time.Now()), v.Log())
+				v.Until(sec(24))
+				require.Equal(t, "user: One.\n"+c.answers+"user: Three.\nassistant: Third.\n", transcript(v.History()), v.Log())
+			})
+		})
+	}
 }
 
-// T77, row 49: the recogniser goes on across a handoff if both agents use it as it is; otherwise each has its own.
+// T77, core 49: the recogniser goes on across a handoff if both agents use it as it is; otherwise each has its own. What
+// it hears has its place in the session's audio all the same.
 func TestRecogniserAcrossAHandoff(t *testing.T) {
 	pass := func(ctx context.Context, audio iter.Seq[agents.AudioFrame], next agents.STTNodeFunc) iter.Seq2[agents.STTEvent, error] {
 		return next(ctx, audio)
 	}
 	for _, c := range []struct {
-		name    string
-		own     bool
-		node    bool
-		streams int
-	}{{"the session's", false, false, 1}, {"the agent's own", true, false, 1}, {"through a node", false, true, 2}} {
+		name            string
+		own, none       bool
+		from, to        bool // a node of the agent that leaves, and of the one that comes
+		streams, others int
+	}{
+		{"the session's", false, false, false, false, 1, 0},
+		{"the agent's own", true, false, false, false, 1, 1},
+		{"the other has none", false, true, false, false, 1, 0},
+		{"to a node", false, false, false, true, 2, 0},
+		{"from a node", false, false, true, false, 2, 0},
+		{"from a node to the same", false, false, true, true, 2, 0},
+	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
 				script := agenttest.Voice(speaks(0.5, 1.5, "Sales, please."), speaks(5, 6, "Hello."))
-				stt := agenttest.NewSTT(t, script)
+				stt, other := agenttest.NewSTT(t, script), agenttest.NewSTT(t, script)
 				b := &agents.Agent{ID: "sales"}
-				if c.own {
-					b.STT = agenttest.NewSTT(t, script)
-				}
-				if c.node {
-					b.STTNode = pass
-				}
 				a := &agents.Agent{ID: "front", Tools: []agents.Tool{agents.ToolFunc("go_on", "Hands over.", func(context.Context, struct{}) (agents.Handoff, error) {
 					return agents.Handoff{To: b, Result: "ok"}, nil
 				})}}
-				llm := agenttest.NewLLM(t, agenttest.OnUser("Sales, please.").Call("go_on", `{}`), agenttest.OnUser("Hello.").Say("Sales here."))
+				switch {
+				case c.own:
+					b.STT = endingSTT{other}
+				case c.none:
+					b.STT = agents.NoSTT
+				}
+				if c.from {
+					a.STTNode = pass
+				}
+				if c.to {
+					b.STTNode = pass
+				}
+				llm := agenttest.NewLLM(t, agenttest.OnUser("Sales, please.").Call("go_on", `{}`), agenttest.OnUser("Hello.").Say("Sales here.").Always())
 				opts := voiceOptions(llm, agenttest.NewTTS(t))
-				opts.STT = stt
+				opts.STT, opts.VAD = endingSTT{stt}, agents.NoVAD // where the user speaks is for the recogniser to say
+				opts.Turn.Detection = agents.TurnBySTT
 				v := agenttest.StartVoice(t, opts, a, script)
 				v.Until(sec(10))
-				require.Equal(t, c.streams, stt.Streams(), v.Log())
-				require.Equal(t, "user: Sales, please.\ncall go_on\noutput ok\nhandoff front to sales\nuser: Hello.\nassistant: Sales here.\n", transcript(v.History()), v.Log())
+				require.Equal(t, []int{c.streams, c.others}, []int{stt.Streams(), other.Streams()}, v.Log())
+				want := "user: Sales, please.\ncall go_on\noutput ok\nhandoff front to sales\n"
+				if !c.none {
+					want += "user: Hello.\nassistant: Sales here.\n"
+					said := messageOf(t, v, agents.RoleUser, 1).Metrics
+					require.Equal(t, []time.Duration{sec(5), sec(6), 200 * ms}, []time.Duration{v.Since(said.StartedSpeakingAt), v.Since(said.StoppedSpeakingAt), said.TranscriptionDelay})
+				}
+				require.Equal(t, want, transcript(v.History()), v.Log())
 			})
 		})
 	}

@@ -84,7 +84,7 @@ func messageAt(v *agenttest.VoiceSession, role agents.Role, n int) time.Duration
 	return -1
 }
 
-// T1, row 1: a turn, and the answer to it. The reference's nominal times have the reply begin at the commit; it is
+// T1, core 1: a turn, and the answer to it. The reference's nominal times have the reply begin at the commit; it is
 // begun before, when the transcript is final, so that the words are ready at the commit and the voice is heard 0.2 s
 // later.
 func TestVoiceTurn(t *testing.T) {

@@ -24,7 +24,7 @@ func find[E agents.Event](v *agenttest.VoiceSession) (found E) {
 	return found
 }
 
-// T36, T37 and row 63: the interruption was none; speech goes on where it stopped, and says every word.
+// T37: the interruption was none; speech goes on where it stopped, and says every word.
 func TestFalseInterruptionResumes(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		llm := agenttest.NewLLM(t, answers("Tell me a story.", "Once upon a time there was a king."))
@@ -40,15 +40,24 @@ func TestFalseInterruptionResumes(t *testing.T) {
 	})
 }
 
-// T41 and row 41: the session closes while the recogniser has yet to say what it heard: it is in the history, once.
+// T73, core 41: the session closes while the recogniser has yet to say what it heard: it is in the history, once.
 func TestCloseKeepsTheLastWords(t *testing.T) {
-	for name, turn := range map[string]agents.TurnOptions{"stt": {Detection: agents.TurnBySTT}, "vad": {}} {
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		turn agents.TurnOptions
+		at   float64
+	}{
+		{"stt", agents.TurnOptions{Detection: agents.TurnBySTT}, 0.1},
+		{"stt, after the speech", agents.TurnOptions{Detection: agents.TurnBySTT}, 0.22},
+		{"vad", agents.TurnOptions{}, 0.1},
+		{"vad, after the speech", agents.TurnOptions{}, 0.22},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
 				opts := voiceOptions(agenttest.NewLLM(t, agenttest.Any().Empty().Always()), agenttest.NewTTS(t))
-				opts.Turn = turn
+				opts.Turn = c.turn
 				v := agenttest.StartVoice(t, opts, &agents.Agent{}, agenttest.Voice(agenttest.Speech(50*ms, 200*ms, "Goodbye then.").Delay(300*ms)))
-				v.Until(sec(0.22))
+				v.Until(sec(c.at))
 				require.NoError(t, v.Close())
 				require.Equal(t, "user: Goodbye then.\n", transcript(v.History()), v.Log())
 			})
@@ -56,7 +65,7 @@ func TestCloseKeepsTheLastWords(t *testing.T) {
 	}
 }
 
-// T89 to T91, row 50: the user talks for too long.
+// T89–T91, core 50: the user talks for too long.
 func TestUserTurnLimit(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -1,9 +1,11 @@
 package agents_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +28,12 @@ func conversation(t *testing.T, opts agents.Options, a *agents.Agent, until floa
 // conversationTo is conversation with a speaker of the test's.
 func conversationTo(t *testing.T, speaker *agenttest.Speaker, opts agents.Options, a *agents.Agent, until float64, parts ...agenttest.VoicePart) *agenttest.VoiceSession {
 	t.Helper()
-	v := agenttest.StartVoice(t, opts, a, agenttest.Voice(parts...), agenttest.Setup{IO: agents.IO{AudioOutput: speaker}})
+	return conversationBy(t, agents.IO{AudioOutput: speaker}, opts, a, until, parts...)
+}
+
+func conversationBy(t *testing.T, io agents.IO, opts agents.Options, a *agents.Agent, until float64, parts ...agenttest.VoicePart) *agenttest.VoiceSession {
+	t.Helper()
+	v := agenttest.StartVoice(t, opts, a, agenttest.Voice(parts...), agenttest.Setup{IO: io})
 	v.Until(sec(until))
 	return v
 }
@@ -93,7 +100,7 @@ const (
 	doingWell = "I'm doing well, thank you!"
 )
 
-// T1, row 1: without preparing, each moment is the reference's nominal one.
+// T1, core 1: without preparing, each moment is the reference's nominal one.
 func TestVoiceTurnWithoutPreparing(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		llm := agenttest.NewLLM(t, answers(howAreYou, doingWell))
@@ -157,7 +164,7 @@ func messageOf(t *testing.T, v *agenttest.VoiceSession, role agents.Role, n int)
 	return nil
 }
 
-// T2, T3, row 2: a slow model is not taken for a slow voice.
+// T2, T3, core 2: a slow model is not taken for a slow voice.
 func TestLatencyOfASlowModel(t *testing.T) {
 	for _, c := range []struct {
 		name       string
@@ -196,7 +203,7 @@ const (
 	sunny   = "The weather in Tokyo is sunny today."
 )
 
-// T4, row 3: a preamble, a tool, and the answer. Nominal: 3.5 to 5.5, as what is prepared is 0.3 s early.
+// T4, core 3: a preamble, a tool, and the answer. Nominal: 3.5 to 5.5, as what is prepared is 0.3 s early.
 func TestToolAmidSpeech(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		llm := agenttest.NewLLM(t,
@@ -233,7 +240,7 @@ func kinds(chat *agents.ChatContext) (list []string) {
 	return list
 }
 
-// T5, T6, rows 4 and 5: a tool takes 8 s, of which the agent fills some. The user is not away while it runs.
+// T5, T6, core 4 and 5: a tool takes 8 s, of which the agent fills some. The user is not away while it runs.
 func TestSlowTool(t *testing.T) {
 	const moment = "Just a moment."
 	for _, c := range []struct {
@@ -272,7 +279,7 @@ func TestSlowTool(t *testing.T) {
 	}
 }
 
-// T7, rows 6 and 7: a tool reports at once and goes on in the background for 20 s. Only 3 s after that is the user away.
+// T7, core 6 and 7: a tool reports at once and goes on in the background for 20 s. Only 3 s after that is the user away.
 func TestAwayAfterABackgroundTool(t *testing.T) {
 	const onIt, done = "I am on it.", "It is done."
 	for _, c := range []struct {
@@ -308,11 +315,11 @@ func TestAwayAfterABackgroundTool(t *testing.T) {
 	}
 }
 
-// T8, row 15: a greeting, something said when the turn ends, and a tool that has the agent speak and waits for it.
+// T8, core 15: a greeting, something said when the turn ends, and a tool that has the agent speak and waits for it.
 func TestSpeechFromHooksAndTools(t *testing.T) {
 	const welcome, thanks, farewell = "Welcome!", "Thank you.", "Goodbye, and take care."
 	agenttest.Run(t, func(t *testing.T) {
-		a := &agents.Agent{ID: "a",
+		a := &agents.Agent{ID: "a", Instructions: "Be brief.",
 			OnEnter: func(_ context.Context, s *agents.AgentSession) error {
 				s.GenerateReply(agents.Reply{Instructions: "Greet."})
 				return nil
@@ -335,10 +342,11 @@ func TestSpeechFromHooksAndTools(t *testing.T) {
 		wantPlayed(t, v, "2s, 1s, 3s")
 		require.Equal(t, "handoff 0s, assistant 2.5s, user 4.5s, assistant 5.7s, assistant 9.2s", added(v))
 		require.Equal(t, "assistant: "+welcome+"\nuser: bye\nassistant: "+thanks+"\ncall goodbye\nassistant: "+farewell+"\noutput said\n", transcript(a.Context()))
+		require.Equal(t, []string{"message system", "config", "message assistant", "message user", "message assistant", "call", "message assistant", "output"}, kinds(a.Context()))
 	})
 }
 
-// Rows 16 and 17: tools that are not for a greeting, alone or in a toolset, are offered from the first turn on; and not
+// Core 16 and 17: tools that are not for a greeting, alone or in a toolset, are offered from the first turn on; and not
 // to the reply to a tool of the greeting, which belongs to it.
 func TestToolsThatAreNotForAGreeting(t *testing.T) {
 	notYet := agents.ToolOptions{IgnoreOnEnter: true}
@@ -382,7 +390,7 @@ func TestToolsThatAreNotForAGreeting(t *testing.T) {
 	}
 }
 
-// T9, T10, row 32: a node divides what the agent says in two segments, which are one message.
+// T9, T10, core 32: a node divides what the agent says in two segments, which are one message.
 func TestSegments(t *testing.T) {
 	const first, second = "Hello there, it is good to hear from you again. ", "How are you?"
 	for _, c := range []struct {
@@ -424,9 +432,10 @@ func TestTranscriptOfTheTTS(t *testing.T) {
 		name  string
 		timed bool
 		want  string
+		warns int
 	}{
-		{"timed", true, "assistant: Only this.\n"},
-		{"claims to, and does not", false, "assistant: " + doingWell + "\n"},
+		{"timed", true, "assistant: Only this.\n", 0},
+		{"claims to, and does not", false, "assistant: " + doingWell + "\n", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
@@ -449,8 +458,11 @@ func TestTranscriptOfTheTTS(t *testing.T) {
 				}}
 				opts := voiceOptions(agenttest.NewLLM(t, answers(howAreYou, doingWell)), tts)
 				opts.TTSTranscript = agents.On
+				var log bytes.Buffer
+				opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
 				v := conversation(t, opts, a, 8, speaks(0.5, 2.5, howAreYou))
 				wantStates(t, v, "listening 0s, thinking 3s, speaking 3.2s, listening 5.2s")
+				require.Equal(t, c.warns, strings.Count(log.String(), "level=WARN"), log.String())
 				require.Equal(t, "user: "+howAreYou+"\n"+c.want, transcript(v.History()))
 			})
 		})
@@ -464,6 +476,12 @@ func (reader) Threshold(string) (float64, bool) { return 0.5, true }
 func (r reader) PredictEndOfTurn(context.Context, *agents.ChatContext, string) (agents.TurnPrediction, error) {
 	return agents.TurnPrediction{Probability: r.probability, Inference: 20 * ms}, nil
 }
+
+// A namedReader says who it is.
+type namedReader struct{ reader }
+
+func (namedReader) Provider() string { return "library" }
+func (namedReader) Model() string    { return "reader-1" }
 
 // T14: what ended a turn, and how long that took, is told with it. A turn of which the detector thinks that it goes on
 // waits for the longest delay.
@@ -481,9 +499,11 @@ func TestWhyATurnEnded(t *testing.T) {
 			o.VAD, o.Turn.Endpointing.MinDelay = &vad, 150*ms
 		}, 2.7, agents.EOUMetrics{Source: "stt", Delay: 150 * ms}},
 		{"a detector that agrees", func(o *agents.Options) { o.TurnDetector = reader{0.9} }, 3,
-			agents.EOUMetrics{Source: "vad", Delay: 500 * ms, Asked: true, Probability: 0.9, Threshold: 0.5}},
+			agents.EOUMetrics{Source: "vad", Delay: 500 * ms, Asked: true, Probability: 0.9, Threshold: 0.5, Provider: "unknown", Model: "unknown"}},
 		{"a detector that does not", func(o *agents.Options) { o.TurnDetector = reader{0.1} }, 8.5,
-			agents.EOUMetrics{Source: "vad", Delay: 6 * time.Second, Asked: true, Probability: 0.1, Threshold: 0.5}},
+			agents.EOUMetrics{Source: "vad", Delay: 6 * time.Second, Asked: true, Probability: 0.1, Threshold: 0.5, Provider: "unknown", Model: "unknown"}},
+		{"a detector with a name", func(o *agents.Options) { o.TurnDetector = namedReader{reader{0.9}} }, 3,
+			agents.EOUMetrics{Source: "vad", Delay: 500 * ms, Asked: true, Probability: 0.9, Threshold: 0.5, Provider: "library", Model: "reader-1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			agenttest.Run(t, func(t *testing.T) {
@@ -509,7 +529,7 @@ func TestWhyATurnEnded(t *testing.T) {
 	}
 }
 
-// Row 20: recognition that fails for good begins anew after 0.5 s, but not twice in a row where that is once too often.
+// Core 20: recognition that fails for good begins anew after 0.5 s, but not twice in a row where that is once too often.
 // Words in between count as a success, and silence does not.
 func TestRecogniserThatFailsForGood(t *testing.T) {
 	refused := agenttest.Refuse(agenttest.StatusError(401))

@@ -83,10 +83,7 @@ func (c *core) recordSynthesis(st *step, r TTSReport) {
 
 // recordRecognition books what a recogniser used.
 func (c *core) recordRecognition(stt STT, used STTUsage) {
-	name := modelName{provider: "unknown", model: "unknown"}
-	if info, ok := stt.(ModelInfo); ok {
-		name = modelName{info.Provider(), info.Model()}
-	}
+	name := nameOf(stt)
 	c.emit(&STTMetrics{Provider: name.provider, Model: name.model, Usage: used})
 	u := c.usageOf("stt", name.provider, name.model)
 	u.Requests++

@@ -40,10 +40,16 @@
 //   - [Result] and [Item] are assertions about what happened. When one does not hold, the failure lists everything that
 //     happened and marks what it is about.
 //   - [Item.Judge], [JudgeMessage] and [JudgeGroup] have a model judge what no string comparison can.
-//   - [TestLLM], [TestSTT], [TestTTS] and [TestVAD] are the conformance suites for those who write an agents.LLM, STT,
-//     TTS or VAD; [VerifyNoLeaks] finds goroutines left behind by tests in real time.
+//   - [TestLLM], [TestSTT], [TestTTS], [TestVAD] and [TestRealtime] are the conformance suites for those who write an
+//     agents.LLM, STT, TTS, VAD or RealtimeModel; [VerifyNoLeaks] finds goroutines left behind by tests in real time.
 //   - [Voice] is a script of what a caller does; [NewMic], [NewVAD], [NewSTT], [NewTTS] and [NewSpeaker] are the devices
-//     and models that play it, exact to the sample.
+//     and models that play it, exact to the sample. [StartVoice] is Start with them. The keys that the script presses
+//     come from a [Keypad], each when its tone begins, which also notes the keys that the agent presses:
+//     [VoiceSession.Keys].
+//   - [NewRealtime] is a scripted speech-to-speech model that hears such a script and answers by a list of
+//     [RealtimeTurn] values.
+//   - A [VoiceFault] is what goes wrong with a stream of these models: [Refuse], [StallAt], [CutAt], [GarbageAt], [Late]
+//     and, for a realtime model, [ReconnectAt].
 //
 // Helpers that fail the test do so from the test's own goroutine. Models, mocks and event receivers may be used by any
 // number of goroutines at once.

@@ -11,7 +11,7 @@ import (
 	"github.com/parley-voice/agents"
 )
 
-// Row 92: a tool is required, the temperature is 0, the verdict is parsed.
+// Core 92: a tool is required, the temperature is 0, the verdict is parsed.
 func TestJudgeMessage(t *testing.T) {
 	llm := NewLLM(t,
 		OnInstructions("intent").Call("check_intent", `{"success":true,"reason":"it asks"}`),

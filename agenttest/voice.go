@@ -13,14 +13,16 @@ type VoiceSession struct {
 	*Session
 	Mic     *Mic
 	Speaker *Speaker
+	Keypad  *Keypad
 }
 
 // voiceFrame is short, so that what a script says in tens of milliseconds happens when it says.
 const voiceFrame = 10 * time.Millisecond
 
 // StartVoice is [Start] for a session by voice: it hears the script and speaks to a [Speaker]. A VAD and an STT of the
-// script are used unless the options, or the agent, have their own; NoVAD and NoSTT mean none. Setup may replace the
-// speaker, and the mic.
+// script are used unless the options, or the agent, have their own; NoVAD and NoSTT mean none. The keys that the script
+// presses come from a [Keypad], which also takes those that the agent presses. Setup may replace the speaker, the mic and
+// the keypad.
 //
 // Within [Run], use [VoiceSession.Until] to let time pass, and look at what happened: in the log, the history and what
 // the speaker played.
@@ -30,7 +32,7 @@ func StartVoice(t testing.TB, opts agents.Options, first agents.Activity, script
 	if len(setup) > 0 {
 		with = setup[0]
 	}
-	v := &VoiceSession{Mic: NewMic(script), Speaker: NewSpeaker()}
+	v := &VoiceSession{Mic: NewMic(script), Speaker: NewSpeaker(), Keypad: NewKeypad(script)}
 	v.Mic.Frame = voiceFrame
 	if with.IO.AudioInput == nil {
 		with.IO.AudioInput = v.Mic
@@ -41,6 +43,14 @@ func StartVoice(t testing.TB, opts agents.Options, first agents.Activity, script
 		with.IO.AudioOutput = v.Speaker
 	} else if s, ok := with.IO.AudioOutput.(*Speaker); ok {
 		v.Speaker = s
+	}
+	if with.IO.DTMFInput == nil {
+		with.IO.DTMFInput = v.Keypad
+	} else if k, ok := with.IO.DTMFInput.(*Keypad); ok {
+		v.Keypad = k
+	}
+	if with.IO.DTMFOutput == nil {
+		with.IO.DTMFOutput = v.Keypad
 	}
 	if opts.VAD == nil {
 		opts.VAD = NewVAD(script)
@@ -91,6 +101,16 @@ func (v *VoiceSession) UserStates() []string {
 			}
 			out = append(out, string(e.New)+" "+v.Since(at).String())
 		}
+	}
+	return out
+}
+
+// Keys returns the keys that the agent pressed so far, as "5 1.2s" and so on.
+func (v *VoiceSession) Keys() []string {
+	v.settle()
+	var out []string
+	for _, k := range v.Keypad.Sent() {
+		out = append(out, k.Key.String()+" "+v.Since(k.At).String())
 	}
 	return out
 }

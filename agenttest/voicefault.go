@@ -10,8 +10,10 @@ import (
 	"github.com/parley-voice/agents"
 )
 
-// A VoiceFault is what goes wrong with a stream of a scripted [STT] or [TTS]. Where it says at, that is a position: of
-// an STT in the script, of a TTS in the stream's audio. The zero value is a stream with which nothing goes wrong.
+// A VoiceFault is what goes wrong with a stream of a scripted [STT] or [TTS], a session of a scripted [Realtime], or a
+// stream of a scripted detector. Where it says at, that is a position: of an STT and a Realtime in the script, of a TTS and
+// an [InterruptionDetector] in the stream's audio. The zero value is a stream with which nothing goes wrong. See
+// [ReconnectAt], too.
 type VoiceFault struct {
 	kind faultKind
 	at   time.Duration
@@ -29,7 +31,7 @@ const (
 	lateFault
 )
 
-// Refuse makes Stream return err; see [StatusError].
+// Refuse makes Stream, or Session, return err; see [StatusError].
 func Refuse(err error) VoiceFault { return VoiceFault{kind: refuseFault, err: err} }
 
 // StallAt makes the provider send nothing more from a position on. The stream stays open until it is closed.
@@ -39,10 +41,12 @@ func StallAt(at time.Duration) VoiceFault { return VoiceFault{kind: stallFault, 
 func CutAt(at time.Duration) VoiceFault { return VoiceFault{kind: cutFault, at: at} }
 
 // GarbageAt makes something come at a position that makes no sense, once: of an STT an event of an unknown type, of a
-// TTS a frame of an impossible format. The stream goes on.
+// TTS a frame of an impossible format, of a Realtime such an event and events of messages that nobody knows. The stream
+// goes on.
 func GarbageAt(at time.Duration) VoiceFault { return VoiceFault{kind: garbageFault, at: at} }
 
-// Late makes everything come later: from an STT so much more audio later, from a TTS so much after its time.
+// Late makes everything come later: from an STT so much more audio later, from a TTS and a Realtime so much after its
+// time.
 func Late(by time.Duration) VoiceFault { return VoiceFault{kind: lateFault, at: by} }
 
 // errCut is the error of a connection that broke.

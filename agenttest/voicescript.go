@@ -65,7 +65,7 @@ const (
 )
 
 // DTMF returns a part in which the caller presses keys, of 0 to 9, A to D, * and #. Each takes 200 ms, of which the
-// tones are the first half.
+// tones are the first half. They are in the audio, where nothing listens to them, and a [Keypad] presses them.
 func DTMF(from time.Duration, keys string) VoicePart {
 	return VoicePart{kind: dtmfKind, from: from, to: from + time.Duration(len(keys))*(keyTone+keyPause), text: keys}
 }

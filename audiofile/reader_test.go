@@ -68,6 +68,7 @@ func floats(v ...float32) []byte {
 // stream hides that a reader can seek.
 type stream struct{ io.Reader }
 
+// T107: a file may come in pieces of any size, also such as divide a sample.
 func TestDecode(t *testing.T) {
 	pcm := chunk("data", 1, 0, 0xff, 0xff)
 	samples := []int16{1, -1}

@@ -21,8 +21,8 @@ type ReportOptions struct {
 	// Recorder, if set, is asked when the recording began and how long it is; AudioPath is where it can be found.
 	Recorder  *Recorder
 	AudioPath string
-	// Redact replaces everything that was said or written: messages, transcripts, instructions, errors, and the arguments
-	// and outputs of tools. What remains is who did what and when.
+	// Redact replaces everything that was said or written: messages, transcripts, pressed keys, instructions, errors, and
+	// the arguments and outputs of tools. What remains is who did what and when.
 	Redact bool
 	// MaxBytes bounds the events that are kept, as JSON; 0 means 4 MiB. The oldest are dropped, and counted.
 	MaxBytes int

@@ -271,6 +271,16 @@ func TestEventsInReports(t *testing.T) {
 	}
 }
 
+// The keys of a telephone may be a PIN or the number of a card.
+func TestKeysInReports(t *testing.T) {
+	key := &agents.DTMFReceived{EventMeta: agents.EventMeta{Seq: 7, At: time.Date(2000, 1, 1, 0, 0, 1, 0, time.UTC)}, Key: '5'}
+	for want, opts := range map[string]ReportOptions{"5": {}, redacted: {Redact: true}} {
+		got, kept := NewReport(opts).encodeEvent(key)
+		require.True(t, kept)
+		require.Equal(t, fmt.Sprintf(`{"type":"dtmf_received","seq":7,"created_at":"2000-01-01T00:00:01Z","key":%q}`, want), string(got))
+	}
+}
+
 func TestSettingsInReports(t *testing.T) {
 	text := func(o agents.Options) string {
 		b, err := json.Marshal(settingsOf(o))
@@ -279,10 +289,10 @@ func TestSettingsInReports(t *testing.T) {
 	}
 	require.Equal(t, `{}`, text(agents.Options{}))
 	require.Equal(t, `{"llm":"recording.bare","allow_interruptions":true,"user_turn_limit_words":9,"user_turn_limit_duration":2.5,`+
-		`"max_tool_steps":"none","max_parallel_tools":2,"user_away_timeout":30,"max_unrecoverable_errors":4,"close_grace":1,"drain_timeout":2}`,
+		`"max_tool_steps":"none","max_parallel_tools":2,"user_away_timeout":30,"ivr_detection":true,"max_unrecoverable_errors":4,"close_grace":1,"drain_timeout":2}`,
 		text(agents.Options{
 			LLM: &bare{}, MaxToolSteps: agents.None, MaxParallelTools: 2, MaxUnrecoverableErrors: 4,
-			UserAwayTimeout: agents.Delay(30 * time.Second), CloseGrace: time.Second, DrainTimeout: 2 * time.Second,
+			UserAwayTimeout: agents.Delay(30 * time.Second), IVRDetection: true, CloseGrace: time.Second, DrainTimeout: 2 * time.Second,
 			Turn: agents.TurnOptions{
 				AllowInterruptions: agents.On,
 				UserTurnLimit:      agents.UserTurnLimit{Words: 9, Duration: 2500 * ms},

@@ -76,6 +76,8 @@ func (r *Report) encodeField(name string, v reflect.Value) any {
 		return value.ID()
 	case error:
 		return r.text(value.Error())
+	case agents.DTMF:
+		return r.text(value.String())
 	case time.Time:
 		return value.UTC()
 	case time.Duration:
@@ -176,6 +178,7 @@ type settingsJSON struct {
 	MaxParallelTools          int     `json:"max_parallel_tools,omitempty"`
 	MinConsecutiveSpeechDelay any     `json:"min_consecutive_speech_delay,omitempty"`
 	UserAwayTimeout           any     `json:"user_away_timeout,omitempty"`
+	IVRDetection              bool    `json:"ivr_detection,omitempty"`
 	MaxUnrecoverableErrors    any     `json:"max_unrecoverable_errors,omitempty"`
 	CloseGrace                float64 `json:"close_grace,omitempty"`
 	DrainTimeout              float64 `json:"drain_timeout,omitempty"`
@@ -199,6 +202,7 @@ func settingsOf(o agents.Options) settingsJSON {
 		MaxParallelTools:          o.MaxParallelTools,
 		MinConsecutiveSpeechDelay: delay(o.MinConsecutiveSpeechDelay),
 		UserAwayTimeout:           delay(o.UserAwayTimeout),
+		IVRDetection:              o.IVRDetection,
 		MaxUnrecoverableErrors:    count(o.MaxUnrecoverableErrors),
 		CloseGrace:                o.CloseGrace.Seconds(),
 		DrainTimeout:              o.DrainTimeout.Seconds(),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"time"
 
 	"github.com/parley-voice/agents"
@@ -17,8 +16,8 @@ var errWrapped = errors.New("Wrap was called again, and a recorder records one s
 var errSlow = errors.New("the file is too slow")
 
 // Wrap returns the io with the recorder in between. Give it to the session in place of the io, once; the recorder stays
-// the caller's. What is not audio is returned as it is; a value that is both AudioOutput and TextOutput is still one. An
-// AudioInput that is an agents.DropCounter remains one. All else passes through at once and unchanged.
+// the caller's. What is not audio is returned as it is. An AudioInput that is an agents.DropCounter remains one. All else
+// passes through at once and unchanged.
 func (r *Recorder) Wrap(io agents.IO) agents.IO {
 	r.mu.Lock()
 	again := r.wrapped
@@ -36,20 +35,9 @@ func (r *Recorder) Wrap(io agents.IO) agents.IO {
 		}
 	}
 	if io.AudioOutput != nil {
-		out := &output{r: r, to: io.AudioOutput}
-		if io.TextOutput != nil && same(io.TextOutput, io.AudioOutput) {
-			both := &textualOutput{out, io.TextOutput}
-			io.AudioOutput, io.TextOutput = both, both
-		} else {
-			io.AudioOutput = out
-		}
+		io.AudioOutput = &output{r: r, to: io.AudioOutput}
 	}
 	return io
-}
-
-// same reports whether two values are one.
-func same(a, b any) bool {
-	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.ValueOf(a).Comparable() && a == b
 }
 
 // An input records what it reads.
@@ -88,17 +76,6 @@ type output struct {
 	// Guarded by the recorder's lock:
 	attached bool
 	open     bool // a segment is
-}
-
-// textualOutput is an output to a value that is also the session's agents.TextOutput, with which it shares Flush.
-type textualOutput struct {
-	*output
-	text agents.TextOutput
-}
-
-// Capture implements [agents.TextOutput].
-func (o *textualOutput) Capture(ctx context.Context, text string) error {
-	return o.text.Capture(ctx, text)
 }
 
 // Capabilities implements [agents.AudioOutput].

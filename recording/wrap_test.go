@@ -14,7 +14,7 @@ import (
 	"github.com/parley-voice/agents/agenttest"
 )
 
-// A display is a TextOutput, and with a speaker both.
+// A display is a TextOutput.
 type display struct {
 	texts   []string
 	flushes int
@@ -26,19 +26,6 @@ func (d *display) Capture(_ context.Context, text string) error {
 }
 
 func (d *display) Flush() { d.flushes++ }
-
-type talkingDisplay struct {
-	sink
-	display
-}
-
-func (d *talkingDisplay) Flush() { d.display.Flush() }
-
-// slices cannot be compared, and are two outputs.
-type parts []int
-
-func (parts) Capture(context.Context, string) error { return nil }
-func (parts) Flush()                                {}
 
 func TestWhatIsWrapped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -54,17 +41,6 @@ func TestWhatIsWrapped(t *testing.T) {
 		got := wrap(agents.IO{AudioOutput: &sink{}, TextOutput: text})
 		require.Same(t, text, got.TextOutput)
 		require.NotImplements(t, (*agents.TextOutput)(nil), got.AudioOutput)
-
-		both := &talkingDisplay{}
-		got = wrap(agents.IO{AudioOutput: both, TextOutput: both})
-		require.Same(t, got.AudioOutput, got.TextOutput)
-		require.NoError(t, got.TextOutput.Capture(t.Context(), "Hello"))
-		got.TextOutput.Flush()
-		require.Equal(t, display{[]string{"Hello"}, 1}, both.display)
-
-		got = wrap(agents.IO{AudioOutput: both, TextOutput: &talkingDisplay{}})
-		require.NotSame(t, got.AudioOutput, got.TextOutput)
-		require.Equal(t, parts{1}, wrap(agents.IO{AudioOutput: both, TextOutput: parts{1}}).TextOutput)
 
 		mic := agenttest.NewMic(agenttest.VoiceScript{})
 		counter, ok := wrap(agents.IO{AudioInput: mic}).AudioInput.(agents.DropCounter)

@@ -18,7 +18,7 @@ func at(year int, month time.Month, day int) {
 	time.Sleep(time.Until(time.Date(year, month, day, 12, 0, 0, 0, time.Local)))
 }
 
-// Row 86, on 15 June 2026.
+// Core 86, on 15 June 2026.
 func TestDateOfBirth(t *testing.T) {
 	for _, tt := range []struct {
 		year, month, day int

@@ -19,7 +19,7 @@ func emailArgs(t testing.TB, s string) string {
 	return string(b)
 }
 
-// Row 83: the result has the type that the run asks for, and the address is normalised.
+// Core 83: the result has the type that the run asks for, and the address is normalised.
 func TestEmailIsTrimmed(t *testing.T) {
 	for _, tt := range []struct{ given, want string }{
 		{"theo@example.com", "theo@example.com"},
@@ -54,7 +54,7 @@ func TestEmailOfTheWrongFormIsToldToTheModel(t *testing.T) {
 	}
 }
 
-// Row 83 and 84 as an agent uses the task: its tool runs it and has the address in the end.
+// Core 83 and 84 as an agent uses the task: its tool runs it and has the address in the end.
 func TestToolRunsTheEmailTask(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		desk := &agents.Agent{ID: "desk", Tools: []agents.Tool{

@@ -39,7 +39,7 @@ type Options struct {
 	AllowInterruptions agents.Toggle
 
 	// RequireConfirmation says whether the user has to confirm the value before the task completes. By default that is
-	// so for a value that came in by voice and not for one that came in as text.
+	// so for a value that came in by voice and not for one that came in as text. [NewDTMF] has another default.
 	RequireConfirmation agents.Toggle
 	// RequireExplicitAsk has the task ask the user in any case, even if its ChatContext has an answer already.
 	RequireExplicitAsk bool

@@ -112,7 +112,7 @@ func each(t *testing.T, f func(t *testing.T, i int)) {
 	}
 }
 
-// Row 83: typed, a value completes the task in one turn.
+// Core 83: typed, a value completes the task in one turn.
 func TestTypedValueCompletesTheTaskAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, i int) {
 		k := kinds[i]
@@ -133,7 +133,7 @@ func TestTypedValueCompletesTheTaskAtOnce(t *testing.T) {
 	})
 }
 
-// Row 84: spoken, it completes in the turn in which the user says that it is right.
+// Core 84: spoken, it completes in the turn in which the user says that it is right.
 func TestSpokenValueIsConfirmedFirst(t *testing.T) {
 	each(t, func(t *testing.T, i int) {
 		k := kinds[i]
@@ -160,7 +160,7 @@ func TestSpokenValueIsConfirmedFirst(t *testing.T) {
 	})
 }
 
-// Row 83: a refusal fails the run, with an error whose text a model may read.
+// Core 83: a refusal fails the run, with an error whose text a model may read.
 func TestRefusalFailsTheTask(t *testing.T) {
 	each(t, func(t *testing.T, i int) {
 		k := kinds[i]

@@ -82,6 +82,7 @@ func get(t *testing.T, p *Pool[*conn]) (*conn, Acquired) {
 	return c, got
 }
 
+// T109: what was put back is used again, and what is in use is nobody else's.
 func TestReuse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &dialer{}
@@ -110,6 +111,7 @@ func TestReuse(t *testing.T) {
 	})
 }
 
+// T109.
 func TestRemovedIsNeverReused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &dialer{}
@@ -128,6 +130,7 @@ func TestRemovedIsNeverReused(t *testing.T) {
 	})
 }
 
+// T109: what is older than allowed is not used again.
 func TestAge(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -350,7 +353,7 @@ func TestPrewarmOnlyWithoutConnections(t *testing.T) {
 	})
 }
 
-// What is wrong with a connection nobody asked for is likely to be logged, and the text of the error to hold a key.
+// T109: what is wrong with a connection nobody asked for is likely to be logged, and the text of the error to hold a key.
 func TestPrewarmFailureTellsNoSecrets(t *testing.T) {
 	const secret = "sk-12345"
 	for _, tt := range []struct {

@@ -78,6 +78,7 @@ func (w *world) run(to time.Duration) {
 	}
 }
 
+// T95 and T96.
 func TestTable(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

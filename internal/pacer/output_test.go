@@ -84,6 +84,7 @@ func (d *deck) want(log ...string) {
 	require.Equal(d.t, log, d.log)
 }
 
+// T110–T114.
 func TestOutput(t *testing.T) {
 	for _, c := range []struct {
 		name string

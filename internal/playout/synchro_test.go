@@ -136,7 +136,7 @@ func TestSynchro(t *testing.T) {
 	}
 }
 
-// Spec T120: about 10 units and much markup over a short audio.
+// T120: about 10 units and much markup over a short audio.
 func TestMarkupDoesNotSlowTheText(t *testing.T) {
 	var text strings.Builder
 	for i := range 10 {

@@ -79,7 +79,7 @@ func inMS(n int) string {
 	return fmt.Sprintf("%d/48", n)
 }
 
-// Scenario T121: what is written of a segment is exactly as long as it took, pauses included.
+// T121: what is written of a segment is exactly as long as it took, pauses included.
 func TestPausesBecomeSilence(t *testing.T) {
 	tests := []struct {
 		name       string

@@ -83,6 +83,7 @@ func TestReplace(t *testing.T) {
 	require.Equal(t, "Liver", held.Push("r"))
 }
 
+// T130.
 func TestReplaceWords(t *testing.T) {
 	run(t, ReplaceWords(map[string]string{"world": "universe", "framework": "library", "a.b.c": "A.B.C.D", "Once": "twice", "agents": "assistants", "c++": "C"}), []row{
 		{"T130", "This is a test. Hello world, I'm creating this agents..     framework. Once again framework.  A.B.C",

@@ -15,6 +15,8 @@ const mixed = "Yes! Parley runs many agents in the same voice session. \n\n" +
 	"g(y) = y / 3.75 - 12. Oh!\n Ah! Hooray! \n\nThis is English. 这是一个中文句子。これは日本語の文章です。" +
 	"你好！Parley让许多代理在同一个语音会话中一起工作。\nThe last one has   several spaces."
 
+// T127: the sentences of a text that is hard to split, at once and in pieces of 1, 2 and 4 characters. The text is our own,
+// with the same difficulties in it.
 func TestMixedText(t *testing.T) {
 	tests := []struct {
 		name string

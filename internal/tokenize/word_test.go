@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// T128.
 func TestWords(t *testing.T) {
 	phoneme := `This is <phoneme alphabet="ipa" ph="t AH m EY">tomato</phoneme> soup.` + "这是一个中文句子。 これは文です。"
 	tests := []struct {
@@ -63,6 +64,7 @@ func TestParagraphs(t *testing.T) {
 	}
 }
 
+// T129.
 func TestHyphenate(t *testing.T) {
 	for _, want := range []string{
 		"Seg-ment", "ex-pect-ed", "com-mu-ni-ca-tion", "win-dow", "wel-come", "bed-room", // T129

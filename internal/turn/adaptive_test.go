@@ -64,7 +64,7 @@ func TestAdaptive(t *testing.T) {
 	}
 }
 
-// Scenario T80.
+// T80.
 func TestBackchannelWithinTheBoundary(t *testing.T) {
 	s := newSim(t, adaptiveOptions(boundary(ms(50), Off)))
 	s.run(200, on(0, Current{Speech: 1, Interruptible: true}), on(0, AgentIs{State: AgentSpeaking}), on(0, AgentStarts{}), on(1, VADStart{}),
@@ -72,7 +72,7 @@ func TestBackchannelWithinTheBoundary(t *testing.T) {
 		on(110, Verdict{}), on(120, Verdict{Interruption: true})).only("interrupt").want("20 interrupt 1\n120 interrupt 2")
 }
 
-// Scenarios T83 and T84.
+// T83 and T84.
 func TestBackchannelTurns(t *testing.T) {
 	verdict := func(n float64, v Verdict) timed { return on(n, v) }
 	over := func(script ...timed) []timed {
@@ -109,7 +109,7 @@ func TestBackchannelTurns(t *testing.T) {
 	}
 }
 
-// Scenarios T78 and T79, and the table of what is held. The audio begins at 0, the agent is heard from 5000 to 10000.
+// T78 and T79, and the table of what is held. The audio begins at 0, the agent is heard from 5000 to 10000.
 func TestHold(t *testing.T) {
 	window := func(until, boundary float64) *hold {
 		return &hold{agentStart: at(5000), until: at(until), boundary: ms(boundary)}

@@ -26,6 +26,7 @@ func maximum(n float64) call {
 }
 func alpha(n float64) call { return func(e *Endpointing) { o := e.opts; o.Alpha = n; e.Update(o) } }
 
+// T42–T49, T51 and T52: what a pause teaches, and what it does not.
 func TestEndpointing(t *testing.T) {
 	for name, c := range map[string]struct {
 		calls    []call
@@ -74,6 +75,7 @@ func TestEndpointingOverlapsAgain(t *testing.T) {
 	require.True(t, e.Overlapping())
 }
 
+// T50.
 func TestEndpointingPinsTheMissingEnd(t *testing.T) {
 	e := NewEndpointing(EndpointingOptions{Mode: Dynamic, MinDelay: ms(60), MaxDelay: time.Second, Alpha: 1})
 	for _, f := range []call{ends(99), starts(100), agentStarts(100.2), overlaps(100.25)} {
@@ -85,6 +87,46 @@ func TestEndpointingPinsTheMissingEnd(t *testing.T) {
 	require.Equal(t, time.Second, e.MaxDelay())
 }
 
+// T43 and T46: what was learned of, and what is to be ignored, is forgotten.
+func TestEndpointingForgets(t *testing.T) {
+	for name, c := range map[string]struct {
+		calls []call
+		user  bool // of the utterance too
+	}{
+		"an early interruption": {[]call{ends(100), agentStarts(100.2), overlaps(100.25), ends(100.5)}, false},
+		"ignored":               {[]call{ends(100), agentStarts(100.2), overlaps(101.5), ignored(102)}, true},
+		"ignored, later agent":  {[]call{ends(100), agentStarts(100.5), overlaps(101.5), ignored(102)}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := NewEndpointing(EndpointingOptions{Mode: Dynamic, MinDelay: ms(300), MaxDelay: time.Second, Alpha: .5})
+			for _, f := range c.calls {
+				f(e)
+			}
+			require.False(t, e.Overlapping())
+			if c.user {
+				require.Zero(t, e.userStart)
+				require.Zero(t, e.userEnd)
+				return
+			}
+			require.Equal(t, sec(100.5), e.userEnd)
+			require.Zero(t, e.agentStart)
+			require.Zero(t, e.agentEnd)
+		})
+	}
+}
+
+// T52: each pause has its share in what is learned.
+func TestEndpointingLearns(t *testing.T) {
+	e := NewEndpointing(EndpointingOptions{Mode: Dynamic, MinDelay: 10 * time.Second, MaxDelay: time.Minute, Alpha: .5})
+	var learned []time.Duration
+	for _, f := range []call{ends(100), starts(120), ends(121), starts(141), ends(142)} {
+		f(e)
+		learned = append(learned, e.MinDelay())
+	}
+	require.Equal(t, []time.Duration{ms(10000), ms(10000), ms(15000), ms(15000), ms(17500)}, learned)
+}
+
+// T52: what is not dynamic is fixed, and learns nothing.
 func TestFixedEndpointing(t *testing.T) {
 	e := NewEndpointing(EndpointingOptions{Mode: Fixed, MinDelay: ms(300), MaxDelay: time.Second, Alpha: .5})
 	for _, f := range []call{ends(100), starts(100.9), ends(101)} {

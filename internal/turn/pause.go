@@ -21,7 +21,7 @@ import "time"
 //	paused   the timer, a decision open                     paused, pending
 //	pending  the turn is kept, or ends without a reply      resumed
 //	pending  the turn ends                                  paused until TurnSettled
-//	paused   a final transcript                             interrupted
+//	paused   a final transcript, with enough words          interrupted
 //	paused   a segment begins, the pause still holds        paused
 //	paused   otherwise not to be paused, not current, or    forgotten: the output goes on
 //	         interrupted
@@ -42,6 +42,11 @@ func (m *Machine) interruptible() bool {
 	return m.current.Speech != 0 && m.current.Interruptible && !m.current.Interrupted
 }
 
+// tooFewWords reports whether what was said is too little to interrupt.
+func (m *Machine) tooFewWords() bool {
+	return m.o.STT && m.o.MinWords > 0 && Words(m.Transcript()) < m.o.MinWords
+}
+
 func (m *Machine) canPause() bool {
 	return m.o.Resume && m.o.FalseTimeout > 0 && m.output.Audio && m.output.Pausable
 }
@@ -51,7 +56,7 @@ func (m *Machine) interruptByAudio(at time.Time) {
 	if !m.o.byAudio() || m.adaptive.owns || m.warmingUp() || m.o.RealtimeTurns {
 		return
 	}
-	if m.o.STT && m.o.MinWords > 0 && Words(m.Transcript()) < m.o.MinWords {
+	if m.tooFewWords() {
 		return
 	}
 	if m.o.Realtime && !m.active {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// audioOptions has a detector that listens, whose answer waits for the longest delay, as in scenarios T32 to T37.
+// audioOptions has a detector that listens, whose answer waits for the longest delay, as in scenarios T32–T37.
 func audioOptions(change ...func(*Settings, *Models)) Options {
 	return options(append([]func(*Settings, *Models){func(s *Settings, m *Models) {
 		s.Detection = AudioDetector
@@ -46,7 +46,7 @@ func silence() []timed {
 	}
 }
 
-// Scenarios T32 to T37 and B5, core rows 63 and 64. The user is silent from 1000, the timer is due at 1550, and the
+// T32–T37 and B5, core 63 and 64. The user is silent from 1000, the timer is due at 1550, and the
 // decision is open until 1500, or as long as the longest delay says.
 func TestResumeAndDecision(t *testing.T) {
 	long := func(s *Settings, _ *Models) { s.Endpointing.MaxDelay = 800 * time.Millisecond }
@@ -110,7 +110,7 @@ func TestResumeAndDecision(t *testing.T) {
 	}
 }
 
-// Scenarios T38 to T40, core row 65, and the rest of the pause's table.
+// T38–T40, core 65, and the rest of the pause's table.
 func TestPause(t *testing.T) {
 	off := func(s *Settings, _ *Models) { s.Interruption.Resume = ToggleOff }
 	for name, c := range map[string]struct {
@@ -194,7 +194,7 @@ func TestHoldReplies(t *testing.T) {
 	s.run(2000, userSays(500, 1000, "")...).only("hold").want("550 hold true\n1300 hold false")
 }
 
-// Scenario T36: where a server detects turns, their end leaves the resume alone.
+// T36: where a server detects turns, their end leaves the resume alone.
 func TestServerTurnsResume(t *testing.T) {
 	s := pausable(newSim(t, options(func(_ *Settings, m *Models) {
 		m.STT, m.LLM, m.Realtime, m.RealtimeTurns = false, false, true, true

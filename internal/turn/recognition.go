@@ -6,6 +6,12 @@ import (
 	"time"
 )
 
+// A recogniser that floods is cut off well past any turn that could be spoken: 4 MiB of text is days of speech.
+const (
+	maxTurnText = 4 << 20
+	maxRequests = 256
+)
+
 // stt takes an event of the recogniser:
 //
 //	late, after a manual commit   dropped
@@ -22,7 +28,7 @@ import (
 //	STTUsage                      nothing
 func (m *Machine) stt(e STT) {
 	u := &m.user
-	if e.RequestID != "" && !slices.Contains(u.requests, e.RequestID) {
+	if e.RequestID != "" && len(u.requests) < maxRequests && !slices.Contains(u.requests, e.RequestID) {
 		u.requests = append(u.requests, e.RequestID)
 	}
 	if m.late(e) {
@@ -90,6 +96,10 @@ func (m *Machine) transcript(e STT) {
 func (m *Machine) final(e STT) {
 	u := &m.user
 	m.hear(e)
+	if len(u.transcript)+len(e.Text) > maxTurnText {
+		m.drop(e, "the turn is too long")
+		e.Text = ""
+	}
 	if e.Text == "" {
 		if m.commit.open {
 			m.finishCommit()
@@ -107,7 +117,7 @@ func (m *Machine) final(e STT) {
 	m.anchor(e)
 
 	m.interruptByAudio(time.Time{})
-	if m.pause.speech != 0 && m.o.byAudio() {
+	if m.pause.speech != 0 && m.o.byAudio() && !m.tooFewWords() {
 		m.endPause(true)
 	}
 	m.checkLimit(e.Text)

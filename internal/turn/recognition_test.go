@@ -69,7 +69,7 @@ func TestDecision(t *testing.T) {
 	}
 }
 
-// Scenarios T53 to T61, T11's answer aside.
+// T53–T61.
 func TestDetectors(t *testing.T) {
 	text := func(s *Settings, m *Models) {
 		s.Detection = TextDetector
@@ -94,18 +94,20 @@ func TestDetectors(t *testing.T) {
 		"text, language":      {options(text), append(burst(), on(1200, STT{Type: STTFinal, Text: "a", Language: "xx"})), `1500 end 1 "a" stt 500-1000 +200 +500`},
 		"text, no transcript": {options(text, func(_ *Settings, m *Models) { m.STT = false }), burst(), `1500 end 1 "" vad`},
 
-		"audio, likely":         {audio, append(pause, on(1210, Prediction{ID: 1, Probability: .8})), "1200 predict 1\n1250 predicted 0.8<0.5 after 250\n" + `1300 end 1 "a" vad 500-1000 +0 +300` + "\n1300 flush detector"},
-		"audio, unlikely":       {audio, append(pause, on(1210, Prediction{ID: 1, Probability: .2})), "1200 predict 1\n1250 predicted 0.2<0.5 after 250\n" + `1900 end 1 "a" vad 500-1000 +0 +900` + "\n1900 flush detector"},
-		"audio, its threshold":  {audio, append(pause, on(1210, Prediction{ID: 1, Probability: .2, Threshold: .1})), "1200 predict 1\n1250 predicted 0.2<0.1 after 250\n" + `1300 end 1 "a" vad 500-1000 +0 +300` + "\n1300 flush detector"},
-		"audio, late answer":    {audio, append(pause, on(1400, Prediction{ID: 1, Probability: .8})), "1200 predict 1\n1400 predicted 0.8<0.5 after 400\n" + `1400 end 1 "a" vad 500-1000 +0 +400` + "\n1400 flush detector"},
-		"audio, silent":         {audio, append(pause, on(2300, Prediction{ID: 1, Probability: .1})), "1200 predict 1\n2250 cancel prediction true\n" + `2250 end 1 "a" vad 500-1000 +0 +1250` + "\n2250 flush detector"},
-		"audio, told once":      {audio, append(pause, on(1210, Prediction{ID: 1, Probability: .2}), final(1300, "b")), "1200 predict 1\n1250 predicted 0.2<0.5 after 250\n" + `1900 end 1 "a b" stt 500-1000 +300 +900` + "\n1900 flush detector"},
-		"audio, speech again":   {audio, append(pause, on(1210, Prediction{ID: 1, Probability: .2}), on(1300, VADStart{Speech: ms(50)})), "1200 predict 1\n1250 predicted 0.2<0.5 after 250"},
-		"audio, language":       {audio, append(pause, on(800, STT{Type: STTFinal, Text: "b", Language: "xx"})), `1300 end 1 "b a" vad 500-1000 +0 +300` + "\n1300 flush detector"},
-		"audio, late final":     {audio, append(pause, on(1210, Prediction{ID: 1, Probability: .8}), final(1500, "b")), "1200 predict 1\n1250 predicted 0.8<0.5 after 250\n" + `1300 end 1 "a" vad 500-1000 +0 +300` + "\n1300 flush detector\n" + `1800 end 2 "b" stt` + "\n1800 flush detector"},
-		"audio, listening sign": {audio, append(pause, on(1210, Prediction{ID: 1, Probability: .8, Backchannel: .8, BackchannelThreshold: .5})), "1200 predict 1\n1250 predicted 0.8<0.5 after 250\n1250 listen sign 0.8\n" + `1300 end 1 "a" vad 500-1000 +0 +300` + "\n1300 flush detector"},
-		"audio, no such sign":   {audio, append(pause, on(1210, Prediction{ID: 1, Probability: .2, Backchannel: .4, BackchannelThreshold: .7}), on(1300, Clear{})), "1200 predict 1\n1250 predicted 0.2<0.5 after 250\n1300 flush detector"},
-		"audio, closing":        {audio, append(pause, on(1400, Close{})), "1200 predict 1\n1400 cancel prediction false\n" + `1400 end 1 "a" vad 500-1000 +0 +400` + "\n1400 flush detector"},
+		"audio, likely":           {audio, append(pause, on(1210, Prediction{ID: 1, Probability: .8})), "1200 predict 1\n1250 predicted 0.8<0.5 after 250\n" + `1300 end 1 "a" vad 500-1000 +0 +300` + "\n1300 flush detector"},
+		"audio, unlikely":         {audio, append(pause, on(1210, Prediction{ID: 1, Probability: .2})), "1200 predict 1\n1250 predicted 0.2<0.5 after 250\n" + `1900 end 1 "a" vad 500-1000 +0 +900` + "\n1900 flush detector"},
+		"audio, its threshold":    {audio, append(pause, on(1210, Prediction{ID: 1, Probability: .2, Threshold: .1})), "1200 predict 1\n1250 predicted 0.2<0.1 after 250\n" + `1300 end 1 "a" vad 500-1000 +0 +300` + "\n1300 flush detector"},
+		"audio, late answer":      {audio, append(pause, on(1400, Prediction{ID: 1, Probability: .8})), "1200 predict 1\n1400 predicted 0.8<0.5 after 400\n" + `1400 end 1 "a" vad 500-1000 +0 +400` + "\n1400 flush detector"},
+		"audio, silent":           {audio, append(pause, on(2300, Prediction{ID: 1, Probability: .1})), "1200 predict 1\n2250 cancel prediction true\n" + `2250 end 1 "a" vad 500-1000 +0 +1250` + "\n2250 flush detector"},
+		"audio, told once":        {audio, append(pause, on(1210, Prediction{ID: 1, Probability: .2}), final(1300, "b")), "1200 predict 1\n1250 predicted 0.2<0.5 after 250\n" + `1900 end 1 "a b" stt 500-1000 +300 +900` + "\n1900 flush detector"},
+		"audio, speech again":     {audio, append(pause, on(1210, Prediction{ID: 1, Probability: .2}), on(1300, VADStart{Speech: ms(50)})), "1200 predict 1\n1250 predicted 0.2<0.5 after 250"},
+		"audio, language":         {audio, append(pause, on(800, STT{Type: STTFinal, Text: "b", Language: "xx"})), `1300 end 1 "b a" vad 500-1000 +0 +300` + "\n1300 flush detector"},
+		"audio, late final":       {audio, append(pause, on(1210, Prediction{ID: 1, Probability: .8}), final(1500, "b")), "1200 predict 1\n1250 predicted 0.8<0.5 after 250\n" + `1300 end 1 "a" vad 500-1000 +0 +300` + "\n1300 flush detector\n" + `1800 end 2 "b" stt` + "\n1800 flush detector"},
+		"audio, listening sign":   {audio, append(pause, on(1210, Prediction{ID: 1, Probability: .8, Backchannel: .8, BackchannelThreshold: .5})), "1200 predict 1\n1250 predicted 0.8<0.5 after 250\n1250 listen sign 0.8\n" + `1300 end 1 "a" vad 500-1000 +0 +300` + "\n1300 flush detector"},
+		"audio, no such sign":     {audio, append(pause, on(1210, Prediction{ID: 1, Probability: .2, Backchannel: .4, BackchannelThreshold: .7}), on(1300, Clear{})), "1200 predict 1\n1250 predicted 0.2<0.5 after 250\n1300 flush detector"},
+		"audio, never asked":      {audio, []timed{burst()[0], burst()[1], end, final(900, "a")}, `1300 end 1 "a" vad 500-1000 +0 +300` + "\n1300 flush detector"},
+		"audio, the agent speaks": {audio, append(pause, on(0, Current{Speech: 1}), on(0, AgentIs{State: AgentSpeaking}), on(0, AgentStarts{}), on(1210, Prediction{ID: 1, Probability: .8})), "1200 predict 1\n1250 predicted 0.8<0.5 after 250\n" + `1300 end 1 "a" vad 500-1000 +0 +300` + "\n1300 flush detector"},
+		"audio, closing":          {audio, append(pause, on(1400, Close{})), "1200 predict 1\n1400 cancel prediction false\n" + `1400 end 1 "a" vad 500-1000 +0 +400` + "\n1400 flush detector"},
 		"audio, the user goes on within the pause": {audio, []timed{burst()[0], ask,
 			on(1300, VADInference{Speaking: true, Speech: ms(500), RawSilence: ms(300)}),
 			on(1400, VADInference{Speaking: true, Speech: ms(900), RawSpeech: ms(32)}),
@@ -117,7 +119,7 @@ func TestDetectors(t *testing.T) {
 	}
 }
 
-// Scenario T59: the first late transcript is a warning, the next ones are not.
+// T59: the first late transcript is a warning, the next ones are not.
 func TestLateTranscriptsWarnOnce(t *testing.T) {
 	s := newSim(t, audioOptions())
 	s.run(1900, userSays(0, 100, "a")...)
@@ -133,7 +135,7 @@ func TestLateTranscriptsWarnOnce(t *testing.T) {
 	require.Equal(t, []bool{true, false, false}, warned)
 }
 
-// Scenario T11.
+// T11.
 func TestEndOfTurnMoments(t *testing.T) {
 	for name, c := range map[string]struct{ start, stop, final time.Time }{
 		"stopped before the start": {at(1000), at(900), at(1200)},
@@ -149,14 +151,22 @@ func TestEndOfTurnMoments(t *testing.T) {
 			require.Equal(t, `end 1 "" `, show(m.out[0]))
 		})
 	}
-	m := New(options())
-	m.now = at(1300)
-	m.decision = decision{turnStart: at(1000), lastSpeaking: at(1000), lastFinal: at(1000)}
-	m.endTurn()
-	require.Equal(t, `end 1 ""  1000-1000 +0 +300`, show(m.out[0]))
+	for _, c := range []struct {
+		start, stop, final, now float64
+		want                    string
+	}{
+		{1000, 6000, 6200, 6400, `end 1 ""  1000-6000 +200 +400`},
+		{1000, 1000, 1000, 1300, `end 1 ""  1000-1000 +0 +300`}, // stopped as it started
+	} {
+		m := New(options())
+		m.now = at(c.now)
+		m.decision = decision{turnStart: at(c.start), lastSpeaking: at(c.stop), lastFinal: at(c.final)}
+		m.endTurn()
+		require.Equal(t, c.want, show(m.out[0]))
+	}
 }
 
-// Scenario T63.
+// T63.
 func TestLanguage(t *testing.T) {
 	for name, c := range map[string]struct{ old, heard, text, want string }{
 		"not said":       {"en", "multi", "bonjour", "en"},
@@ -286,7 +296,7 @@ func TestTurnNamesItsRequests(t *testing.T) {
 	require.Fail(t, "the turn did not end")
 }
 
-// Scenario T69.
+// T69.
 func TestBurstsOfOneTurn(t *testing.T) {
 	m := New(options())
 	m.Step(at(550), VADStart{Speech: ms(50)})

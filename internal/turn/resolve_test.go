@@ -49,7 +49,7 @@ func TestDetection(t *testing.T) {
 	}
 }
 
-// Scenario T85.
+// T85.
 func TestWhoDetectsTurns(t *testing.T) {
 	model := Models{VAD: GivenVAD, Realtime: true, RealtimeTurns: true, RealtimeYields: true, STT: true}
 	change := func(f func(*Models)) Models { m := model; f(&m); return m }
@@ -86,7 +86,7 @@ func TestWhoDetectsTurns(t *testing.T) {
 	require.Equal(t, NoVAD, o.VAD, "the default VAD is not used beside a server")
 }
 
-// Core row 30.
+// Core 30.
 func TestEndpointingOptions(t *testing.T) {
 	listens := Models{VAD: DefaultVAD, STT: true, LLM: true, DefaultDetector: AudioDetector}
 	var given, agent Settings
@@ -148,7 +148,7 @@ func TestMerge(t *testing.T) {
 	require.Zero(t, o.MinWords)
 }
 
-// Scenarios T62 and T86.
+// T62 and T86.
 func TestRefused(t *testing.T) {
 	m := Models{VAD: GivenVAD, VADMinSilence: ms(100), STT: true, LLM: true}
 	_, _, err := Resolve(Settings{Detection: AudioDetector}, Settings{}, m)
@@ -179,7 +179,7 @@ func TestRefused(t *testing.T) {
 	require.ErrorContains(t, err, "alpha")
 }
 
-// Scenario T84, and when a detector judges interruptions.
+// T84, and when a detector judges interruptions.
 func TestAdaptiveOptions(t *testing.T) {
 	full := Models{VAD: GivenVAD, STT: true, STTAligned: true, LLM: true, AdaptiveReady: true}
 	rt := Models{VAD: GivenVAD, Realtime: true, RealtimeTurns: true, RealtimeYields: true, AdaptiveReady: true}

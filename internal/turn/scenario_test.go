@@ -20,7 +20,7 @@ func unpausable(s *sim) *sim {
 
 func join2(scripts ...[]timed) []timed { return slices.Concat(scripts...) }
 
-// Scenario T1, B1.
+// T1, B1.
 func TestPlainTurn(t *testing.T) {
 	s := newSim(t, options())
 	s.agent(500, 2000)
@@ -38,7 +38,7 @@ func TestPlainTurn(t *testing.T) {
 		5500 agent listening`)
 }
 
-// Scenario T15, core row 8, B2: the option to resume makes no difference if the output cannot pause.
+// T15, core 8, B2: the option to resume makes no difference if the output cannot pause.
 func TestInterruptionWithoutPause(t *testing.T) {
 	for _, resume := range []Toggle{ToggleOn, ToggleOff} {
 		s := newSim(t, options(func(o *Settings, _ *Models) { o.Interruption.Resume = resume }))
@@ -56,7 +56,7 @@ func TestInterruptionWithoutPause(t *testing.T) {
 	}
 }
 
-// Scenario T16, core row 9, B3: the words of what was kept count.
+// T16, core 9, B3: the words of what was kept count.
 func TestTooFewWordsToInterrupt(t *testing.T) {
 	s := newSim(t, options(func(o *Settings, _ *Models) { o.Interruption.MinWords = 3 }))
 	s.agent(500, 5000)
@@ -70,7 +70,7 @@ func TestTooFewWordsToInterrupt(t *testing.T) {
 		8000 end 2 "Stop! ok, stop!" vad 5000-7500 +0 +500`)
 }
 
-// Scenario T17, core row 10.
+// T17, core 10.
 func TestInterruptionsOff(t *testing.T) {
 	s := newSim(t, options())
 	s.world = nil
@@ -84,7 +84,7 @@ func TestInterruptionsOff(t *testing.T) {
 		8500 silence false`)
 }
 
-// Scenario T19, core row 12.
+// T19, core 12.
 func TestSpeechWhileThinking(t *testing.T) {
 	s := newSim(t, options())
 	s.agent(1200, 5000)
@@ -99,7 +99,7 @@ func TestSpeechWhileThinking(t *testing.T) {
 		4500 end 2 "Stop!" vad 3000-4000 +200 +500`)
 }
 
-// Scenario T20, core row 13: with an output that can pause, the stale reply is never heard.
+// T20, core 13: with an output that can pause, the stale reply is never heard.
 func TestSpeechWhileThinkingPausable(t *testing.T) {
 	s := newSim(t, options())
 	s.agent(1200, 5000)
@@ -117,7 +117,7 @@ func TestSpeechWhileThinkingPausable(t *testing.T) {
 		4500 end 2 "Stop!" vad 3000-4000 +200 +500`)
 }
 
-// Scenario T21, core row 14, B4.
+// T21, core 14, B4.
 func TestNoiseWhileThinking(t *testing.T) {
 	s := newSim(t, options())
 	s.agent(400, 5000)
@@ -153,7 +153,7 @@ func TestFalseInterruptionResumes(t *testing.T) {
 		11500 agent listening`)
 }
 
-// Scenario T29, core row 29: what the pause began with comes back.
+// T29, core 29: what the pause began with comes back.
 func TestResumeRestoresTheState(t *testing.T) {
 	s := pausable(newSim(t, options(func(o *Settings, _ *Models) { o.Interruption.FalseTimeout = ms(200) })))
 	s.run(4000, join2([]timed{on(0, Current{Speech: 1, Interruptible: true}), on(0, AgentIs{State: AgentSpeaking}), on(0, AgentStarts{})},
@@ -165,7 +165,7 @@ func TestResumeRestoresTheState(t *testing.T) {
 		2700 false interruption 1 true`)
 }
 
-// Scenario T22, core row 18, B6: while the echo canceller warms up only the end of the turn interrupts. The same
+// T22, core 18, B6: while the echo canceller warms up only the end of the turn interrupts. The same
 // without warm-up is 1 s earlier.
 func TestWarmUp(t *testing.T) {
 	script := join2(userSays(500, 2500, "Tell me a story"), userSays(4000, 5000, "Stop!"))
@@ -185,7 +185,7 @@ func TestWarmUp(t *testing.T) {
 		4500 cut at 1000`)
 }
 
-// Scenario T24, core row 19.
+// T24, core 19. Only calls to the user by telephone are outbound; a call from one, and a browser, are not.
 func TestWarmUpOnTheTelephone(t *testing.T) {
 	script := []timed{on(0, Output{Audio: true}), on(1000, AgentIs{State: AgentSpeaking})}
 	for name, c := range map[string]struct {
@@ -198,6 +198,8 @@ func TestWarmUpOnTheTelephone(t *testing.T) {
 		"outbound":                 {0, 0, true, ""},
 		"outbound, while it runs":  {0, 2000, true, "1000 set warmup 4000\n1000 silence true\n2000 stop warmup\n2000 silence false"},
 		"outbound, but asked for":  {ms(1500), 0, true, "1000 set warmup 2500\n1000 silence true"},
+		"asked for":                {ms(1500), 0, false, "1000 set warmup 2500\n1000 silence true"},
+		"asked for, while it runs": {ms(3000), 2000, true, "1000 set warmup 4000\n1000 silence true"},
 		"asked for none":           {Off, 0, false, ""},
 		"outbound, asked for none": {Off, 0, true, ""},
 	} {
@@ -209,7 +211,7 @@ func TestWarmUpOnTheTelephone(t *testing.T) {
 	}
 }
 
-// Scenario T31, and a detector that fails.
+// T31, and a detector that fails.
 func TestVADAfterTheAdaptiveDetectorFailed(t *testing.T) {
 	s := unpausable(newSim(t, adaptiveOptions()))
 	s.run(2000,
@@ -222,7 +224,7 @@ func TestVADAfterTheAdaptiveDetectorFailed(t *testing.T) {
 		only("interrupt").want(`1900 interrupt 1`)
 }
 
-// Scenario T89 to T92.
+// T89–T92.
 func TestTurnLimit(t *testing.T) {
 	words := func(n int) func(*Settings, *Models) { return func(o *Settings, _ *Models) { o.MaxTurnWords = n } }
 	turns := func() []timed {
@@ -274,7 +276,7 @@ func TestTurnLimit(t *testing.T) {
 		`10500 too long "seven" of "one two three four five six seven" 7`)
 }
 
-// Core row 22, and the away timer's table.
+// Core 22, and the away timer's table.
 func TestAway(t *testing.T) {
 	final := STT{Type: STTFinal, Text: "hm"}
 	begin := []timed{on(0, Linked{}), on(0, AgentIs{State: AgentListening})}
@@ -305,7 +307,7 @@ func TestAway(t *testing.T) {
 	s.run(30000, on(0, AgentIs{State: AgentListening})).want("")
 }
 
-// Scenarios T70 to T72, core rows 23 and 66.
+// T70–T72, core 23 and 66.
 func TestTranscriptionTimeout(t *testing.T) {
 	timeout := func(o *Settings, _ *Models) { o.TranscriptionTimeout = 2 * time.Second }
 	noSTT := func(_ *Settings, m *Models) { m.STT = false }

@@ -13,7 +13,8 @@ import "time"
 //	VADEnd        the user listens, and spoke last Silence+Inference ago; the resume timer is set for a paused speech;
 //	              a burst without transcript sets the transcription timer; the turn is decided if voice activity ends
 //	              turns, or the recogniser has ended it
-//	VADGone       amid speech: the user listens from now on
+//	VADGone       amid speech: the user listens from now on, and the turn is decided as after VADEnd; so it is with
+//	              InputOff
 type user struct {
 	state    UserState
 	speaking bool // in the last that was heard of it
@@ -128,7 +129,12 @@ func (m *Machine) vadEnd(e VADEnd) {
 		u.unheard += e.Speech
 		m.after(TranscriptionTimer, max(m.o.TranscriptionTimeout-e.Silence-e.Inference, 0))
 	}
-	if m.o.Detection.vadBased() || m.o.Detection == BySTT && u.committed {
+	m.decideAfterSpeech()
+}
+
+// decideAfterSpeech has the turn decided that a silence may end.
+func (m *Machine) decideAfterSpeech() {
+	if m.o.Detection.vadBased() || m.o.Detection == BySTT && m.user.committed {
 		m.openDecision(FromVAD, false)
 	}
 }
@@ -137,6 +143,7 @@ func (m *Machine) vadGone() {
 	m.user.burst = false
 	if m.user.speaking {
 		m.userEnds(m.now)
+		m.decideAfterSpeech()
 	}
 }
 
@@ -204,6 +211,10 @@ func (m *Machine) claim(held bool) {
 }
 
 func (m *Machine) inputOff() {
+	speaking := m.user.speaking
 	m.user.burst = false
 	m.userEnds(m.now)
+	if speaking {
+		m.decideAfterSpeech()
+	}
 }

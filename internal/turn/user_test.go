@@ -34,7 +34,7 @@ func TestUserState(t *testing.T) {
 	}
 }
 
-// Scenario T73: before it closes, a session commits what is on its way.
+// T73: before it closes, a session commits what is on its way.
 func TestCloseWaitsForTheTranscript(t *testing.T) {
 	s := newSim(t, options(detect(BySTT)))
 	s.run(3000, append(says(50, 200, "", 0, 500), on(150, Commit{ID: 1, Timeout: 2 * time.Second, SkipReply: true}), final(500, "bye"), on(501, Close{}))...).

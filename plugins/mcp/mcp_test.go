@@ -176,7 +176,7 @@ func withTools(set *agents.Toolset) *agents.Agent {
 	return &agents.Agent{ID: "clerk", Instructions: "Help.", Tools: []agents.Tool{set}}
 }
 
-// Row 78: the options of a tool are its flags and its policy for duplicates, and a tool that is not listed is plain.
+// Core 78: the options of a tool are its flags and its policy for duplicates, and a tool that is not listed is plain.
 func TestOptionsMapToTools(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		set := mcp.NewToolset(mcp.Options{Server: newRemote().inMemory(), Background: true, Tools: map[string]mcp.ToolOptions{

@@ -29,7 +29,13 @@ func (*eventError) Error() string { return "error event" }
 
 // transportError is what a failure to reach the server, or to read from it, becomes. When the caller is the reason, it
 // is just the caller's.
-func (l *LLM) transportError(ctx context.Context, resp *http.Response, err error) error {
+func (s *service) transportError(ctx context.Context, resp *http.Response, err error) error {
+	if silence, ok := errors.AsType[*silenceError](context.Cause(ctx)); ok {
+		e := s.providerError(resp)
+		e.Retryable = true
+		e.Err = fmt.Errorf("%w: %w", agents.ErrTimeout, silence)
+		return e
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -40,48 +46,56 @@ func (l *LLM) transportError(ctx context.Context, resp *http.Response, err error
 	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() || errors.Is(err, context.DeadlineExceeded) {
 		kind = agents.ErrTimeout
 	}
-	e := l.providerError(resp)
+	e := s.providerError(resp)
 	e.Retryable = true
-	e.Err = fmt.Errorf("%w: %w", kind, l.redact(err))
+	e.Err = fmt.Errorf("%w: %w", kind, s.redact(err))
 	return e
 }
 
 // streamError is what a failure in the middle of a stream becomes.
-func (l *LLM) streamError(ctx context.Context, resp *http.Response, err error) error {
+func (s *service) streamError(ctx context.Context, resp *http.Response, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if ee, ok := errors.AsType[*eventError](err); ok {
-		e := l.providerError(resp)
-		l.describe(e, ee.body)
+		e := s.providerError(resp)
+		s.describe(e, ee.body)
 		return e
 	}
 	if err == errWithheld {
-		e := l.providerError(resp)
+		e := s.providerError(resp)
 		e.Err = err
 		return e
 	}
-	return l.transportError(ctx, resp, err)
+	return s.transportError(ctx, resp, err)
+}
+
+// callError is what a failed call of the library becomes.
+func (s *service) callError(ctx context.Context, err error) error {
+	if _, ok := errors.AsType[*agents.ProviderError](err); ok || ctx.Err() != nil && err == ctx.Err() {
+		return err // of send
+	}
+	return s.unsendable(err)
 }
 
 // statusError is what a response with an error status becomes.
-func (l *LLM) statusError(ctx context.Context, resp *http.Response) error {
+func (s *service) statusError(ctx context.Context, resp *http.Response) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
+		return s.transportError(ctx, resp, err)
 	}
-	e := l.providerError(resp)
+	e := s.providerError(resp)
 	e.Status = resp.StatusCode
 	e.RetryAfter = retryAfter(resp.Header)
-	l.describe(e, body)
+	s.describe(e, body)
 	if e.Status == http.StatusUnauthorized {
-		e.Message = strings.TrimSpace(e.Message + " Check LLMOptions.APIKey or OPENAI_API_KEY.")
+		e.Message = strings.TrimSpace(e.Message + " Check " + s.options + ".APIKey or OPENAI_API_KEY.")
 	}
 	return e
 }
 
-func (l *LLM) providerError(resp *http.Response) *agents.ProviderError {
-	e := &agents.ProviderError{Provider: l.provider, Op: "chat"}
+func (s *service) providerError(resp *http.Response) *agents.ProviderError {
+	e := &agents.ProviderError{Provider: s.provider, Op: s.op}
 	if resp != nil {
 		e.RequestID = resp.Header.Get("X-Request-Id")
 	}
@@ -90,7 +104,7 @@ func (l *LLM) providerError(resp *http.Response) *agents.ProviderError {
 
 // describe takes message, status and kind of an error from the body that reports it: OpenAI's {"error": {…}} or what is
 // in it, the {"error": "…"}, {"message": "…"} and {"detail": "…"} of imitations, or text.
-func (l *LLM) describe(e *agents.ProviderError, body []byte) {
+func (s *service) describe(e *agents.ProviderError, body []byte) {
 	var b errorBody
 	if json.Unmarshal(body, &b) == nil {
 		if len(b.Error) > 0 {
@@ -108,7 +122,7 @@ func (l *LLM) describe(e *agents.ProviderError, body []byte) {
 			e.Message = quoted
 		}
 	}
-	e.Message = l.clean(e.Message)
+	e.Message = s.clean(e.Message)
 	code := text(b.Code)
 	if n, err := strconv.Atoi(code); err == nil && e.Status == 0 && n >= 400 && n <= 599 {
 		e.Status = n
@@ -153,27 +167,32 @@ func text(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// clean makes a server's words fit for an error: short, on one line and without the key.
-func (l *LLM) clean(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	for _, secret := range l.secrets {
-		s = strings.ReplaceAll(s, secret, "[key]")
-	}
-	if len(s) > maxErrorMessage {
-		s = s[:maxErrorMessage]
-		for !utf8.ValidString(s) {
-			s = s[:len(s)-1]
+// clean makes a server's words fit for an error: short, on one line, and without the key and what was sent.
+func (s *service) clean(words string) string {
+	words = strings.Join(strings.Fields(words), " ")
+	for _, quote := range []string{`'input':`, `"input":`} { // validators of Python repeat what they refuse
+		if before, _, ok := strings.Cut(words, quote); ok {
+			words = before + "…"
 		}
-		s += "…"
 	}
-	return s
+	for _, secret := range s.secrets {
+		words = strings.ReplaceAll(words, secret, "[key]")
+	}
+	if len(words) > maxErrorMessage {
+		words = words[:maxErrorMessage]
+		for !utf8.ValidString(words) {
+			words = words[:len(words)-1]
+		}
+		words += "…"
+	}
+	return words
 }
 
 // redact returns an error that does not show the key: the error itself, or one that has its text.
-func (l *LLM) redact(err error) error {
-	for _, secret := range l.secrets {
+func (s *service) redact(err error) error {
+	for _, secret := range s.secrets {
 		if strings.Contains(err.Error(), secret) {
-			return errors.New(l.clean(err.Error()))
+			return errors.New(s.clean(err.Error()))
 		}
 	}
 	return err

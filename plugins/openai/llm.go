@@ -2,27 +2,17 @@ package openai
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"strings"
-	"time"
 
 	"github.com/parley-voice/agents"
 )
 
-const (
-	defaultBaseURL = "https://api.openai.com/v1"
-	defaultModel   = "gpt-4.1"
-)
+const defaultModel = "gpt-4.1"
 
 // LLMOptions configure an [LLM]. The zero value of each field is its default; a parameter that is not set is not sent.
 type LLMOptions struct {
@@ -94,14 +84,9 @@ func (o LLMOptions) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(o
 // Text between <think> and </think> (or <|channel>thought and <channel|>), with which some servers mix an answer, is
 // left out of it.
 type LLM struct {
-	opts     LLMOptions
-	url      string // of chat completions
-	models   string // URL of the list of models
-	key      string
-	secrets  []string // what no error may show
-	provider string
-	client   *http.Client
-	rules    modelRules
+	opts  LLMOptions
+	svc   *service
+	rules modelRules
 }
 
 var (
@@ -110,99 +95,36 @@ var (
 	_ agents.Prewarmer = (*LLM)(nil)
 )
 
-// sharedClient keeps connections for all models that were not given a client.
-var sharedClient = &http.Client{Transport: &http.Transport{
-	Proxy:               http.ProxyFromEnvironment,
-	DialContext:         (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
-	TLSHandshakeTimeout: 10 * time.Second,
-	MaxIdleConnsPerHost: 50,
-	IdleConnTimeout:     2 * time.Minute,
-	DisableCompression:  true, // it would hold events back
-	ForceAttemptHTTP2:   true,
-	HTTP2:               &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
-}}
-
 // NewLLM returns a model. It does not connect; a wrong key shows with the first request.
 func NewLLM(o LLMOptions) (*LLM, error) {
 	if o.Model == "" {
 		o.Model = defaultModel
 	}
-	base := cmp.Or(o.BaseURL, strings.TrimSpace(os.Getenv("OPENAI_BASE_URL")), defaultBaseURL)
-	u, err := url.Parse(base)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("openai: BaseURL must be an http or https address such as " + defaultBaseURL)
-	}
-	key := strings.TrimSpace(cmp.Or(o.APIKey, os.Getenv("OPENAI_API_KEY")))
-	if key == "" && u.Host == "api.openai.com" {
-		return nil, errors.New("openai: no API key: set LLMOptions.APIKey or the environment variable OPENAI_API_KEY")
-	}
-	if o.Provider == "" {
-		o.Provider = "openai"
-		if u.Host != "api.openai.com" {
-			o.Provider = u.Hostname()
-		}
-	}
-	if o.HTTPClient == nil {
-		o.HTTPClient = sharedClient
-	}
-	l := &LLM{
-		url:      endpoint(u, "chat/completions", o.Query),
-		models:   endpoint(u, "models", o.Query),
-		key:      key,
-		provider: o.Provider,
-		client:   o.HTTPClient,
-		rules:    rulesOf(o.Model),
-	}
-	if key != "" {
-		l.secrets = append(l.secrets, key)
-	}
-	for _, name := range []string{"Authorization", "Api-Key", "X-Api-Key"} {
-		for _, v := range o.Header.Values(name) {
-			if v = strings.TrimPrefix(v, "Bearer "); v != "" {
-				l.secrets = append(l.secrets, v)
-			}
-		}
+	svc, err := newService("chat", "LLMOptions", access{
+		APIKey: o.APIKey, BaseURL: o.BaseURL, Provider: o.Provider, Organization: o.Organization, Project: o.Project,
+		HTTPClient: o.HTTPClient, Header: o.Header, Query: o.Query,
+	})
+	if err != nil {
+		return nil, err
 	}
 	o.APIKey = ""
-	l.opts = o
-	return l, nil
-}
-
-func endpoint(base *url.URL, path string, extra url.Values) string {
-	u := base.JoinPath(path)
-	q := u.Query()
-	for k, v := range extra {
-		q[k] = v
-	}
-	u.RawQuery = q.Encode()
-	return u.String()
+	return &LLM{opts: o, svc: svc, rules: rulesOf(o.Model)}, nil
 }
 
 // Model implements [agents.ModelInfo].
 func (l *LLM) Model() string { return l.opts.Model }
 
 // Provider implements [agents.ModelInfo].
-func (l *LLM) Provider() string { return l.provider }
+func (l *LLM) Provider() string { return l.svc.provider }
 
 // String returns the provider and the model.
-func (l *LLM) String() string { return l.provider + " " + l.opts.Model }
+func (l *LLM) String() string { return l.svc.provider + " " + l.opts.Model }
 
 // GoString is String, so that no verb prints the key.
 func (l *LLM) GoString() string { return l.String() }
 
 // Prewarm implements [agents.Prewarmer]: it opens a connection by asking for the list of models.
-func (l *LLM) Prewarm(ctx context.Context) {
-	req, err := l.newRequest(ctx, http.MethodGet, l.models, nil)
-	if err != nil {
-		return
-	}
-	resp, err := l.client.Do(req)
-	if err != nil {
-		return
-	}
-	defer resp.Body.Close()
-	_, _ = io.CopyN(io.Discard, resp.Body, 1<<20) // read to the end, the connection can be used again
-}
+func (l *LLM) Prewarm(ctx context.Context) { l.svc.prewarm(ctx) }
 
 // Chat implements [agents.LLM]. When ctx ends, so do the request and the sequence, with ctx.Err().
 func (l *LLM) Chat(ctx context.Context, req agents.ChatRequest) iter.Seq2[agents.ChatChunk, error] {
@@ -215,7 +137,7 @@ func (l *LLM) Chat(ctx context.Context, req agents.ChatRequest) iter.Seq2[agents
 		defer resp.Body.Close()
 		s := newAnswer(l, resp, yield)
 		if err := s.read(); err != nil && !s.stopped {
-			yield(agents.ChatChunk{}, l.streamError(ctx, resp, err))
+			yield(agents.ChatChunk{}, l.svc.streamError(ctx, resp, err))
 		}
 	}
 }
@@ -224,44 +146,13 @@ func (l *LLM) Chat(ctx context.Context, req agents.ChatRequest) iter.Seq2[agents
 func (l *LLM) post(ctx context.Context, req agents.ChatRequest) (*http.Response, error) {
 	body, err := l.body(req)
 	if err != nil {
-		return nil, &agents.ProviderError{Provider: l.provider, Op: "chat", Message: "request cannot be sent", Err: err}
+		return nil, l.svc.unsendable(err)
 	}
-	httpReq, err := l.newRequest(ctx, http.MethodPost, l.url, body)
+	httpReq, err := http.NewRequestWithContext(ctx, http.MethodPost, l.svc.endpoint("chat/completions"), bytes.NewReader(body))
 	if err != nil {
-		return nil, &agents.ProviderError{Provider: l.provider, Op: "chat", Message: "request cannot be sent", Err: l.redact(err)}
+		return nil, l.svc.unsendable(err)
 	}
-	resp, err := l.client.Do(httpReq)
-	if err != nil {
-		return nil, l.transportError(ctx, nil, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		defer resp.Body.Close()
-		return nil, l.statusError(ctx, resp)
-	}
-	return resp, nil
-}
-
-func (l *LLM) newRequest(ctx context.Context, method, url string, body []byte) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	h := req.Header
-	if body != nil {
-		h.Set("Content-Type", "application/json")
-		h.Set("Accept", "text/event-stream")
-	}
-	if l.key != "" {
-		h.Set("Authorization", "Bearer "+l.key)
-	}
-	if l.opts.Organization != "" {
-		h.Set("OpenAI-Organization", l.opts.Organization)
-	}
-	if l.opts.Project != "" {
-		h.Set("OpenAI-Project", l.opts.Project)
-	}
-	for k, v := range l.opts.Header {
-		h[http.CanonicalHeaderKey(k)] = v
-	}
-	return req, nil
+	httpReq.Header.Set("Content-Type", "application/json")
+	httpReq.Header.Set("Accept", "text/event-stream")
+	return l.svc.send(httpReq)
 }

@@ -28,3 +28,27 @@ func Example_session() {
 	}
 	_ = converse
 }
+
+// A voice agent that needs nothing but a key, in OPENAI_API_KEY. It is compiled and not run.
+func Example_voice() {
+	converse := func(ctx context.Context, agent *agents.Agent, mic agents.AudioInput, speaker agents.AudioOutput) error {
+		stt, err := openai.NewSTT(openai.STTOptions{})
+		if err != nil {
+			return err
+		}
+		llm, err := openai.NewLLM(openai.LLMOptions{})
+		if err != nil {
+			return err
+		}
+		tts, err := openai.NewTTS(openai.TTSOptions{Voice: "coral"})
+		if err != nil {
+			return err
+		}
+		session := agents.NewSession(agents.Options{STT: stt, LLM: llm, TTS: tts})
+		if err := session.Start(ctx, agent, agents.IO{AudioInput: mic, AudioOutput: speaker}); err != nil {
+			return err
+		}
+		return session.Wait()
+	}
+	_ = converse
+}

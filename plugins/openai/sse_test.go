@@ -99,7 +99,7 @@ func FuzzAnswer(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	llm := &LLM{provider: "fuzz", secrets: []string{"sk-canary"}}
+	llm := &LLM{svc: &service{op: "chat", provider: "fuzz", secrets: []string{"sk-canary"}}}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var results [2]string
 		for i, r := range []io.Reader{bytes.NewReader(in), iotest.OneByteReader(bytes.NewReader(in))} {
@@ -127,7 +127,7 @@ func FuzzAnswer(f *testing.F) {
 			})
 			err := a.read()
 			if err != nil {
-				err = llm.streamError(t.Context(), resp, err)
+				err = llm.svc.streamError(t.Context(), resp, err)
 				_, ok := errors.AsType[*agents.ProviderError](err)
 				require.True(t, ok)
 			}

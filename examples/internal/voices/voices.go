@@ -2,63 +2,24 @@
 package voices
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"math"
-	"os/exec"
 	"strings"
 	"time"
 
 	"github.com/parley-voice/agents"
-	"github.com/parley-voice/agents/audiofile"
+	"github.com/parley-voice/agents/plugins/local"
 )
 
 // New returns the voice of espeak-ng if it is installed, and otherwise one of tones.
 func New() agents.TTS {
-	if path, err := exec.LookPath("espeak-ng"); err == nil {
-		return espeak{path}
+	voice, err := local.NewTTS(local.TTSOptions{Program: "espeak-ng", Speed: 165.0 / 175})
+	if err != nil {
+		return Tones{}
 	}
-	return Tones{}
-}
-
-const espeakRate = 22050
-
-// espeak speaks a sentence at a time.
-type espeak struct{ path string }
-
-func (espeak) Model() string    { return "espeak-ng" }
-func (espeak) Provider() string { return "local" }
-
-func (espeak) Capabilities() agents.TTSCapabilities {
-	return agents.TTSCapabilities{SampleRate: espeakRate, Channels: 1}
-}
-
-func (espeak) Stream(context.Context, agents.TTSOptions) (agents.TTSStream, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// Synthesize implements [agents.Synthesizer].
-func (e espeak) Synthesize(ctx context.Context, text string, _ agents.TTSOptions) iter.Seq2[agents.TTSChunk, error] {
-	return func(yield func(agents.TTSChunk, error) bool) {
-		cmd := exec.CommandContext(ctx, e.path, "--stdout", "-v", "en-us", "-s", "165", "--", text)
-		cmd.WaitDelay = time.Second
-		var failure bytes.Buffer
-		cmd.Stderr = &failure
-		wav, err := cmd.Output()
-		var speech agents.AudioFrame
-		if err == nil {
-			speech, err = audiofile.Decode(bytes.NewReader(wav))
-		}
-		if err != nil {
-			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(failure.String()))
-			yield(agents.TTSChunk{}, &agents.ProviderError{Provider: "local", Op: "synthesize", Retryable: true, Err: err})
-			return
-		}
-		yield(agents.TTSChunk{Frame: speech}, nil)
-	}
+	return voice
 }
 
 const (

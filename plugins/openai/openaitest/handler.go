@@ -23,18 +23,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	req := &Request{Time: time.Now(), Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone(), Body: body}
 	path := strings.TrimPrefix(r.URL.Path, "/v1")
 	apiErr, status := s.authorise(r)
-	if apiErr == nil && path == "/chat/completions" && r.Method == http.MethodPost {
-		req.Chat, apiErr, status = s.parse(body)
+	if apiErr == nil && r.Method == http.MethodPost {
+		apiErr, status = s.parse(path, req)
 	}
 
 	s.mu.Lock()
 	s.requests = append(s.requests, req)
 	n := len(s.requests)
-	var reply Reply
-	respond := s.respond
-	scripted := req.Chat != nil && len(s.replies) > 0
-	if scripted {
-		reply, s.replies = s.replies[0], s.replies[1:]
+	var play func(*player)
+	switch {
+	case req.Chat != nil:
+		play = playing(&s.chats, (*player).chat)
+	case req.Speech != nil:
+		play = playing(&s.speeches, (*player).speech)
+	case req.Transcription != nil:
+		play = playing(&s.transcripts, (*player).transcript)
 	}
 	s.mu.Unlock()
 
@@ -44,16 +47,37 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, status, apiErr)
 	case path == "/models" && r.Method == http.MethodGet:
 		s.listModels(w)
-	case req.Chat == nil:
+	case req.Chat == nil && req.Speech == nil && req.Transcription == nil:
 		writeError(w, http.StatusNotFound, &APIError{Message: fmt.Sprintf("Invalid URL (%s %s)", r.Method, r.URL.Path), Type: "invalid_request_error"})
-	case !scripted && respond == nil:
+	case play == nil:
 		writeError(w, http.StatusBadRequest, &APIError{Message: "openaitest: no reply is left for this request", Type: "invalid_request_error"})
 	default:
-		if !scripted {
-			reply = respond(req)
-		}
-		p := &player{w: w, ctx: r.Context(), req: req, reply: &reply, id: fmt.Sprintf("chatcmpl-%d", n)}
-		p.play()
+		p := &player{w: w, ctx: r.Context(), req: req, id: fmt.Sprintf("chatcmpl-%d", n)}
+		defer p.noteEnd()
+		play(p)
+	}
+}
+
+// A script is what one part of the API answers.
+type script[R any] struct {
+	replies []R
+	respond func(*Request) R
+}
+
+// playing returns what plays the next reply of a script, or nil if there is none.
+func playing[R any](s *script[R], play func(*player, *R)) func(*player) {
+	next := s.respond
+	if len(s.replies) > 0 {
+		reply := s.replies[0]
+		s.replies = s.replies[1:]
+		next = func(*Request) R { return reply }
+	}
+	if next == nil {
+		return nil
+	}
+	return func(p *player) {
+		reply := next(p.req)
+		play(p, &reply)
 	}
 }
 
@@ -75,20 +99,39 @@ func (s *Server) authorise(r *http.Request) (*APIError, int) {
 	return nil, 0
 }
 
-func (s *Server) parse(body []byte) (*ChatRequest, *APIError, int) {
-	c, err := parseChat(body)
+// parse checks a request as the service does.
+func (s *Server) parse(path string, r *Request) (*APIError, int) {
+	var err *APIError
+	model, status := "", http.StatusBadRequest
+	switch path {
+	case "/chat/completions":
+		if r.Chat, err = parseChat(r.Body); err == nil {
+			model = r.Chat.Model
+		}
+	case "/audio/speech":
+		if r.Speech, err = parseSpeech(r.Body); err == nil {
+			model = r.Speech.Model
+		}
+	case "/audio/transcriptions":
+		if r.Transcription, err, status = parseTranscription(r); err == nil {
+			model = r.Transcription.Model
+		}
+	default:
+		return nil, 0
+	}
 	if err != nil {
-		return nil, err, http.StatusBadRequest
+		return err, status
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.models != nil && !slices.Contains(s.models, c.Model) {
-		return nil, &APIError{
-			Message: fmt.Sprintf("The model `%s` does not exist or you do not have access to it.", c.Model),
+	if s.models != nil && !slices.Contains(s.models, model) {
+		r.Chat, r.Speech, r.Transcription = nil, nil, nil
+		return &APIError{
+			Message: fmt.Sprintf("The model `%s` does not exist or you do not have access to it.", model),
 			Type:    "invalid_request_error", Code: "model_not_found",
 		}, http.StatusNotFound
 	}
-	return c, nil, 0
+	return nil, 0
 }
 
 func (s *Server) listModels(w http.ResponseWriter) {
@@ -114,27 +157,28 @@ type player struct {
 	w     http.ResponseWriter
 	ctx   context.Context // ends when the client goes away
 	req   *Request
-	reply *Reply
+	reply *Reply // of a speech or a transcript only what says how it goes wrong
 	id    string
 }
 
-func (p *player) play() {
-	defer func() {
-		if p.ctx.Err() != nil {
-			p.req.mu.Lock()
-			p.req.aborted = time.Now()
-			p.req.mu.Unlock()
-		}
-	}()
+// noteEnd notes when the client went away, if it did.
+func (p *player) noteEnd() {
+	if p.ctx.Err() != nil {
+		p.req.mu.Lock()
+		p.req.aborted = time.Now()
+		p.req.mu.Unlock()
+	}
+}
+
+// begins waits for the beginning of an answer, and reports whether there is one.
+func (p *player) begins() bool {
 	r := p.reply
 	switch {
 	case !p.sleep(r.Delay):
-		return
 	case r.Fault == Refuse:
 		panic(http.ErrAbortHandler)
 	case r.Fault == Stall && r.After == 0:
 		<-p.ctx.Done()
-		return
 	case r.Status != 0:
 		e := r.Error
 		if e == nil {
@@ -144,8 +188,21 @@ func (p *player) play() {
 			p.w.Header().Set("Retry-After", r.RetryAfter)
 		}
 		writeError(p.w, r.Status, e)
+	case r.Fault == Garbage:
+		p.w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(p.w, "<html><body><h1>Welcome to the proxy</h1></body></html>")
+	default:
+		return true
+	}
+	return false
+}
+
+func (p *player) chat(r *Reply) {
+	p.reply = r
+	if !p.begins() {
 		return
-	case !p.req.Chat.Stream || r.Fault == NoStream:
+	}
+	if !p.req.Chat.Stream || r.Fault == NoStream {
 		p.w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(p.w, r.whole(p.id, p.req.Chat.Model, p.req.Time.Unix()))
 		return

@@ -65,6 +65,7 @@ const (
 	NoDone               // do not send [DONE]
 	KeepOpen             // do not end the answer after [DONE]
 	NoStream             // answer as if no stream had been asked for
+	Garbage              // answer with a page in HTML, as a proxy does
 )
 
 // A Call is a tool call that the model makes.

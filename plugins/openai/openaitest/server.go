@@ -1,5 +1,5 @@
-// Package openaitest is a server for tests that speaks the chat completions protocol of OpenAI: it checks requests and
-// keys as the service does, plays scripted replies, and fails on demand.
+// Package openaitest is a server for tests that speaks the protocol of OpenAI: chat completions, speech and
+// transcription. It checks requests and keys as the service does, plays scripted replies, and fails on demand.
 //
 //	srv := openaitest.NewServer(openaitest.Reply{Text: []string{"Hello", " there."}})
 //	defer srv.Close()
@@ -23,7 +23,7 @@ import (
 	"time"
 )
 
-// A Server plays replies to chat requests, in order. It is safe for concurrent use.
+// A Server plays replies to requests, of each kind in order. It is safe for concurrent use.
 type Server struct {
 	key      string
 	url      string
@@ -33,15 +33,16 @@ type Server struct {
 	http     http.Server
 	served   chan struct{}
 
-	mu       sync.Mutex
-	replies  []Reply
-	respond  func(*Request) Reply
-	models   []string
-	requests []*Request
-	down     bool
-	dials    int
-	closed   bool
-	handlers sync.WaitGroup // nothing is added once closed
+	mu          sync.Mutex
+	chats       script[Reply]
+	speeches    script[SpeechReply]
+	transcripts script[TranscriptReply]
+	models      []string
+	requests    []*Request
+	down        bool
+	dials       int
+	closed      bool
+	handlers    sync.WaitGroup // nothing is added once closed
 }
 
 // A Request is a request that the server got. Its fields are not written to after the server has begun to answer.
@@ -53,6 +54,10 @@ type Request struct {
 	Body   []byte
 	// Chat is the body of a valid chat request, otherwise nil.
 	Chat *ChatRequest
+	// Speech is the body of a valid request for speech, otherwise nil.
+	Speech *SpeechRequest
+	// Transcription is the body of a valid request for a transcript, otherwise nil.
+	Transcription *TranscriptionRequest
 
 	mu      sync.Mutex
 	aborted time.Time
@@ -82,7 +87,7 @@ func NewLoopbackServer(replies ...Reply) *Server {
 }
 
 func start(l net.Listener, url string, dial func(ctx context.Context, network, addr string) (net.Conn, error), replies []Reply) *Server {
-	s := &Server{key: "sk-test-openaitest", url: url, listener: l, dial: dial, replies: replies, served: make(chan struct{})}
+	s := &Server{key: "sk-test-openaitest", url: url, listener: l, dial: dial, chats: script[Reply]{replies: replies}, served: make(chan struct{})}
 	s.client = &http.Client{Transport: &http.Transport{DialContext: s.dialContext}}
 	s.http.Handler = s
 	s.http.ErrorLog = log.New(io.Discard, "", 0)
@@ -113,19 +118,35 @@ func (s *Server) Key() string { return s.key }
 // Client returns a client whose requests reach the server, whatever their address.
 func (s *Server) Client() *http.Client { return s.client }
 
-// Add adds replies to those that are still to be played.
-func (s *Server) Add(replies ...Reply) {
+// Add adds replies to chat requests to those that are still to be played.
+func (s *Server) Add(replies ...Reply) { add(s, &s.chats, replies) }
+
+// AddSpeech adds replies to requests for speech.
+func (s *Server) AddSpeech(replies ...SpeechReply) { add(s, &s.speeches, replies) }
+
+// AddTranscripts adds replies to requests for transcripts.
+func (s *Server) AddTranscripts(replies ...TranscriptReply) { add(s, &s.transcripts, replies) }
+
+func add[R any](s *Server, to *script[R], replies []R) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.replies = append(s.replies, replies...)
+	to.replies = append(to.replies, replies...)
 }
 
-// Respond sets the function that replies when no scripted reply is left; without one, that is an error. It is called on
-// many goroutines at once.
-func (s *Server) Respond(f func(*Request) Reply) {
+// Respond sets the function that replies to chat requests when no scripted reply is left; without one, that is an
+// error. It is called on many goroutines at once.
+func (s *Server) Respond(f func(*Request) Reply) { respond(s, &s.chats, f) }
+
+// RespondSpeech is Respond for speech.
+func (s *Server) RespondSpeech(f func(*Request) SpeechReply) { respond(s, &s.speeches, f) }
+
+// RespondTranscripts is Respond for transcripts.
+func (s *Server) RespondTranscripts(f func(*Request) TranscriptReply) { respond(s, &s.transcripts, f) }
+
+func respond[R any](s *Server, to *script[R], f func(*Request) R) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.respond = f
+	to.respond = f
 }
 
 // SetModels limits the models that the server knows. By default it knows all.
@@ -153,6 +174,16 @@ func (s *Server) Requests() []*Request {
 // Chats returns the requests that got as far as a reply.
 func (s *Server) Chats() []*Request {
 	return slices.DeleteFunc(s.Requests(), func(r *Request) bool { return r.Chat == nil })
+}
+
+// Speeches returns the valid requests for speech.
+func (s *Server) Speeches() []*Request {
+	return slices.DeleteFunc(s.Requests(), func(r *Request) bool { return r.Speech == nil })
+}
+
+// Transcriptions returns the valid requests for transcripts.
+func (s *Server) Transcriptions() []*Request {
+	return slices.DeleteFunc(s.Requests(), func(r *Request) bool { return r.Transcription == nil })
 }
 
 // Dials returns how many connections the client has made.

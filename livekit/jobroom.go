@@ -1,0 +1,397 @@
+package livekit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	lksdk "github.com/livekit/server-sdk-go/v2"
+)
+
+// ErrRoomDisconnected is what waiting in a room ends with when the agent is not in it any more.
+var ErrRoomDisconnected = errors.New("livekit: room disconnected")
+
+// A Subscription says which tracks of others the agent gets without asking.
+type Subscription int
+
+const (
+	// SubscribeAll is all tracks, the default.
+	SubscribeAll Subscription = iota
+	// SubscribeNone is none.
+	SubscribeNone
+	// SubscribeAudio is those of sound.
+	SubscribeAudio
+	// SubscribeVideo is those of pictures.
+	SubscribeVideo
+)
+
+// ConnectOptions say how a job joins its room.
+type ConnectOptions struct {
+	// Subscribe is which tracks are subscribed to: all.
+	Subscribe Subscription
+	// Callback gets the room's events. A panic in one of its functions ends the job as crashed.
+	Callback *lksdk.RoomCallback
+	// Timeout limits joining: 10 s. A job that cannot join should fail fast; return the error from the entrypoint.
+	Timeout time.Duration
+	// Encryption is the end-to-end encryption of data; that of tracks is theirs.
+	Encryption *lksdk.EncryptionOptions
+	// SinglePeerConnection carries both directions over one connection.
+	SinglePeerConnection bool
+	// SDK are further options of the LiveKit SDK.
+	SDK []lksdk.ConnectOption
+}
+
+// A joinFunc joins a room and returns how to leave it.
+type joinFunc func(ctx context.Context, url, token string, callback *lksdk.RoomCallback, opts ...lksdk.ConnectOption) (*Room, func(), error)
+
+func joinRoom(ctx context.Context, url, token string, callback *lksdk.RoomCallback, opts ...lksdk.ConnectOption) (*Room, func(), error) {
+	room := NewRoom(callback)
+	if err := room.JoinWithContextAndToken(ctx, url, token, opts...); err != nil {
+		return nil, nil, err
+	}
+	return room, room.Disconnect, nil
+}
+
+// A jobJoin is the joining of the room, which is done once.
+type jobJoin struct {
+	done chan struct{}
+	err  error
+}
+
+// Connect joins the room. It may be called again, also at the same time: the room is joined once, with the first call's
+// options, unless that failed.
+func (j *Job) Connect(ctx context.Context, o ConnectOptions) error {
+	j.mu.Lock()
+	if j.reason != EndNone {
+		j.mu.Unlock()
+		return ErrJobEnded
+	}
+	join := j.join
+	if join == nil {
+		join = &jobJoin{done: make(chan struct{})}
+		j.join = join
+		j.times.Connecting = time.Now()
+		go j.connect(ctx, join, o)
+	}
+	j.mu.Unlock()
+	select {
+	case <-join.done:
+		return join.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-j.ended:
+		return ErrJobEnded
+	}
+}
+
+// connect joins the room within the time that there is. The SDK is not trusted to heed its context: a room that comes
+// too late is left at once.
+func (j *Job) connect(ctx context.Context, join *jobJoin, o ConnectOptions) {
+	if o.Timeout == 0 {
+		o.Timeout = 10 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.Timeout)
+	defer cancel()
+	type joined struct {
+		room  *Room
+		leave func()
+		err   error
+	}
+	result := make(chan joined, 1)
+	go func() {
+		var r joined
+		if err := j.w.guard("joining the room", func() error {
+			r.room, r.leave, r.err = j.w.join(ctx, j.url, j.token, j.callback(o), j.sdkOptions(o)...)
+			return r.err
+		}); err != nil {
+			r.err = err
+		}
+		result <- r
+	}()
+	late := func() {
+		if r := <-result; r.err == nil {
+			r.leave()
+		}
+	}
+
+	var r joined
+	select {
+	case r = <-result:
+	case <-ctx.Done():
+		r.err = context.Cause(ctx)
+		go late()
+	case <-j.ended:
+		r.err = ErrJobEnded
+		cancel()
+		go late()
+	}
+
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	defer close(join.done)
+	switch {
+	case r.err != nil:
+		join.err = fmt.Errorf("livekit: joining room %q: %w", j.RoomName(), j.w.secrets.err(r.err))
+		if !errors.Is(r.err, ErrJobEnded) {
+			j.w.metrics.joinFailures.Add(1)
+		}
+		j.join = nil
+	case j.reason != EndNone:
+		join.err = ErrJobEnded
+		go r.leave()
+	default:
+		j.room, j.leave = r.room, r.leave
+		j.times.Connected = time.Now()
+		j.w.metrics.join.observe(j.times.Connected.Sub(j.times.Connecting))
+		go j.subscribe(o.Subscribe)
+		go j.greetAll()
+	}
+}
+
+func (j *Job) sdkOptions(o ConnectOptions) []lksdk.ConnectOption {
+	opts := []lksdk.ConnectOption{
+		lksdk.WithAutoSubscribe(o.Subscribe == SubscribeAll), lksdk.WithLogger(sdkLogger(j.Logger())),
+		lksdk.WithConnectTimeout(o.Timeout),
+	}
+	if o.Encryption != nil {
+		opts = append(opts, lksdk.WithDataEncryption(o.Encryption))
+	}
+	if o.SinglePeerConnection {
+		opts = append(opts, lksdk.WithSinglePeerConnection())
+	}
+	return append(opts, o.SDK...)
+}
+
+// callback puts the job's own interest before the user's.
+func (j *Job) callback(o ConnectOptions) *lksdk.RoomCallback {
+	cb := lksdk.NewRoomCallback()
+	if o.Callback != nil {
+		cb = guardedCallback(o.Callback, func(what string, f func()) {
+			if err := j.w.guard(what, func() error { f(); return nil }); err != nil {
+				j.crash(err)
+			}
+		})
+	}
+	own := *cb
+	cb.OnDisconnectedWithReason = func(reason lksdk.DisconnectionReason) {
+		j.disconnected(reason)
+		own.OnDisconnectedWithReason(reason)
+	}
+	cb.OnParticipantConnected = func(p *lksdk.RemoteParticipant) {
+		j.joined(p)
+		own.OnParticipantConnected(p)
+	}
+	cb.OnTrackPublished = func(pub *lksdk.RemoteTrackPublication, p *lksdk.RemoteParticipant) {
+		if o.Subscribe.wants(pub) {
+			_ = pub.SetSubscribed(true)
+		}
+		own.OnTrackPublished(pub, p)
+	}
+	return cb
+}
+
+func (s Subscription) wants(pub lksdk.TrackPublication) bool {
+	return s == SubscribeAudio && pub.Kind() == lksdk.TrackKindAudio || s == SubscribeVideo && pub.Kind() == lksdk.TrackKindVideo
+}
+
+// subscribe takes the tracks that were there before.
+func (j *Job) subscribe(s Subscription) {
+	if s != SubscribeAudio && s != SubscribeVideo {
+		return
+	}
+	for _, p := range j.Room().GetRemoteParticipants() {
+		for _, pub := range p.TrackPublications() {
+			if remote, ok := pub.(*lksdk.RemoteTrackPublication); ok && s.wants(pub) {
+				_ = remote.SetSubscribed(true)
+			}
+		}
+	}
+}
+
+// disconnected ends the job with its room.
+func (j *Job) disconnected(reason lksdk.DisconnectionReason) {
+	if reason == lksdk.Failed {
+		j.end(EndRoomLost, "room connection lost", fmt.Errorf("livekit: %s", reason))
+	} else {
+		text := string(reason)
+		if room := j.Room(); room != nil && reason == lksdk.OtherReason {
+			text = room.DisconnectReason().String() // many have no name of their own in the SDK
+		}
+		j.end(EndRoomDisconnected, "room disconnected: "+text, nil)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for w := range j.waiters {
+		w.fail(ErrRoomDisconnected)
+	}
+}
+
+// Room is the room, or nil before Connect has joined it.
+func (j *Job) Room() *Room {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.room
+}
+
+// leaveRoom leaves the room, if it was joined.
+func (j *Job) leaveRoom() {
+	j.mu.Lock()
+	leave := j.leave
+	j.leave = nil
+	for w := range j.waiters {
+		w.fail(ErrRoomDisconnected)
+	}
+	j.mu.Unlock()
+	if leave != nil {
+		j.step("leaving the room", j.w.o.LeaveTimeout, func(context.Context) error { leave(); return nil })
+	}
+}
+
+// WaitOptions say for whom to wait.
+type WaitOptions struct {
+	// Identity is the participant's; the default is anybody.
+	Identity string
+	// Kinds are the kinds of participant that count: standard, SIP and connector.
+	Kinds []lksdk.ParticipantKind
+}
+
+var callerKinds = []lksdk.ParticipantKind{lksdk.ParticipantStandard, lksdk.ParticipantSIP, lksdk.ParticipantConnector}
+
+func (o WaitOptions) match(p *lksdk.RemoteParticipant) bool {
+	kinds := o.Kinds
+	if len(kinds) == 0 {
+		kinds = callerKinds
+	}
+	return (o.Identity == "" || p.Identity() == o.Identity) && slices.Contains(kinds, p.Kind())
+}
+
+// A participantWait is somebody who waits for a participant.
+type participantWait struct {
+	WaitOptions
+	found chan *lksdk.RemoteParticipant // one
+	err   chan error                    // one
+}
+
+func (w *participantWait) fail(err error) {
+	select {
+	case w.err <- err:
+	default:
+	}
+}
+
+// WaitForParticipant joins the room, if need be, and waits for a participant, who may be there already. A participant
+// counts once the server has announced it: the SDK does not tell when it became active.
+func (j *Job) WaitForParticipant(ctx context.Context, o WaitOptions) (*lksdk.RemoteParticipant, error) {
+	if err := j.Connect(ctx, ConnectOptions{}); err != nil {
+		return nil, err
+	}
+	w := &participantWait{o, make(chan *lksdk.RemoteParticipant, 1), make(chan error, 1)}
+	j.mu.Lock()
+	room := j.room
+	j.waiters[w] = struct{}{} // before looking, or one who joins meanwhile would be missed
+	j.mu.Unlock()
+	defer func() {
+		j.mu.Lock()
+		delete(j.waiters, w)
+		j.mu.Unlock()
+	}()
+	for _, p := range room.GetRemoteParticipants() {
+		if o.match(p) {
+			return p, nil
+		}
+	}
+	select {
+	case p := <-w.found:
+		return p, nil
+	case err := <-w.err:
+		return nil, err
+	case <-j.ended:
+		if reason, _ := j.EndReason(); reason == EndRoomDisconnected || reason == EndRoomLost {
+			return nil, ErrRoomDisconnected
+		}
+		return nil, ErrJobEnded
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// A greeter is what runs for each participant.
+type greeter struct {
+	name    string
+	options WaitOptions
+	f       func(context.Context, *Job, *lksdk.RemoteParticipant) error
+	greeted map[string]bool // by the participant's session id
+	running map[string]int  // by identity
+}
+
+// AddParticipantEntrypoint runs f for every participant of these kinds, by default those of WaitOptions, who is or comes
+// into the room; each on a goroutine of its own. It is named so that adding it twice is an error. Errors are logged; a
+// panic ends the job as crashed.
+func (j *Job) AddParticipantEntrypoint(name string, f func(ctx context.Context, job *Job, p *lksdk.RemoteParticipant) error, kinds ...lksdk.ParticipantKind) error {
+	j.mu.Lock()
+	if slices.ContainsFunc(j.greeters, func(g *greeter) bool { return g.name == name }) {
+		j.mu.Unlock()
+		return fmt.Errorf("livekit: participant entrypoint %q was added before", name)
+	}
+	j.greeters = append(j.greeters, &greeter{name, WaitOptions{Kinds: kinds}, f, map[string]bool{}, map[string]int{}})
+	connected := j.room != nil
+	j.mu.Unlock()
+	if connected {
+		j.greetAll()
+	}
+	return nil
+}
+
+// greetAll takes those who were there before.
+func (j *Job) greetAll() {
+	for _, p := range j.Room().GetRemoteParticipants() {
+		j.greet(p)
+	}
+}
+
+// joined is a participant who came.
+func (j *Job) joined(p *lksdk.RemoteParticipant) {
+	j.mu.Lock()
+	for w := range j.waiters {
+		if w.match(p) {
+			select {
+			case w.found <- p:
+			default:
+			}
+		}
+	}
+	j.mu.Unlock()
+	j.greet(p)
+}
+
+func (j *Job) greet(p *lksdk.RemoteParticipant) {
+	identity, sid := p.Identity(), p.SID()
+	j.mu.Lock()
+	var run []*greeter
+	for _, g := range j.greeters {
+		if g.options.match(p) && !g.greeted[sid] {
+			g.greeted[sid] = true
+			if g.running[identity]++; g.running[identity] > 1 {
+				j.log.Warn("the participant is back, and what ran for it before still runs", "participant", identity, "name", g.name)
+			}
+			run = append(run, g)
+		}
+	}
+	j.mu.Unlock()
+	for _, g := range run {
+		j.spawn("participant entrypoint "+g.name, func() error {
+			defer func() {
+				j.mu.Lock()
+				g.running[identity]--
+				j.mu.Unlock()
+			}()
+			return g.f(j.user, j, p)
+		}, func(err error) {
+			if err != nil {
+				j.Logger().Error("participant entrypoint failed", "participant", identity, "name", g.name, "error", err)
+			}
+		})
+	}
+}
