@@ -106,6 +106,7 @@ const (
 	keySwapped        attribute.Key = "parley.swapped"
 	keyProbability    attribute.Key = "parley.probability"
 	keyMessage        attribute.Key = "parley.pii.message"
+	keyDTMF           attribute.Key = "parley.pii.dtmf_key"
 	keyErrorSource    attribute.Key = "parley.error.source"
 	keyErrorRetried   attribute.Key = "parley.error.recoverable"
 	keyErrorProvider  attribute.Key = "parley.error.provider"

@@ -5,9 +5,14 @@
 // The application sets up the exporters and passes the providers; the package imports none. A [Telemetry] serves all
 // sessions of a process, and makes an [Observer] for each:
 //
+//	exporter, err := otlptracehttp.New(ctx) // to where OTEL_EXPORTER_OTLP_ENDPOINT says
+//	...
+//	tracers := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter))
+//	defer otel.Shutdown(ctx, tracers) // sends what is left, in 10 s at most
 //	tel, err := otel.New(otel.Options{TracerProvider: tracers, MeterProvider: meters})
 //	...
-//	watch := tel.Observe(ctx)
+//	watch := tel.Observe(ctx, attribute.String("lk.job_id", id)) // for each session
+//	defer watch.End()
 //	opts.OnEvent = watch.OnEvent
 //
 // An application that has a receiver of its own calls both:
@@ -49,7 +54,7 @@
 //
 // # What is not told
 //
-// Without [Options].Content nothing that was said is on a span, nor the arguments and outputs of calls, nor the texts of
-// errors, nor a name of a tool that does not exist, which the model may have made up. With it, what was said is in
+// Without [Options].Content nothing that was said is on a span, nor the keys of a telephone that were pressed, nor the
+// arguments and outputs of calls, nor the texts of errors, of which only the type is told, nor a name of a tool that does not exist, which the model may have made up. With it, what was said is in
 // attributes with a segment pii, such as lk.pii.user_transcript, which a collector can strip. Metrics hold no content.
 package otel

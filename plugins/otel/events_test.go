@@ -46,13 +46,13 @@ func TestPredictions(t *testing.T) {
 
 		users := tel.named("user_turn")
 		require.Len(t, users, 1, v.Log())
-		require.Equal(t, "500ms to 4s", tel.at(users[0]), v.Log()+tel.tree())
+		require.Equal(t, "500ms to 4.08s", tel.at(users[0]), v.Log())
 		eou := tel.named("eou_detection")
 		require.Len(t, eou, 2, v.Log())
-		require.Equal(t, "1.7s to 1.75s", tel.at(eou[0]), v.Log())
+		require.Equal(t, "2s to 2.05s", tel.at(eou[0]), v.Log())
 		require.Equal(t, 0.1, attr(eou[0], "lk.eou.probability"))
 		require.Nil(t, attr(eou[0], "lk.eou.source"))
-		require.Equal(t, "3.7s to 3.78s", tel.at(eou[1]))
+		require.Equal(t, "4s to 4.08s", tel.at(eou[1]))
 		require.Equal(t, 0.9, attr(eou[1], "lk.eou.probability"))
 		require.Equal(t, "vad", attr(eou[1], "lk.eou.source"))
 		require.Equal(t, 0.5, attr(eou[1], "lk.eou.endpointing_delay"))
@@ -86,7 +86,7 @@ func TestFalseInterruption(t *testing.T) {
 		require.Len(t, session.Events(), 1)
 		require.Equal(t, "false_interruption", session.Events()[0].Name)
 		require.Equal(t, 8500*ms, session.Events()[0].Time.Sub(tel.begin))
-		tel.sound()
+		tel.golden("testdata/falseinterruption.txt")
 	})
 }
 

@@ -29,7 +29,11 @@ func Example() {
 		return
 	}
 	tracers := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter))
-	defer tracers.Shutdown(ctx) // sends what is left
+	defer func() { // sends what is left, in 10 s at most
+		if err := otel.Shutdown(ctx, tracers); err != nil {
+			fmt.Println(err)
+		}
+	}()
 
 	tel, err := otel.New(otel.Options{TracerProvider: tracers})
 	if err != nil {

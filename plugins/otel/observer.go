@@ -162,6 +162,12 @@ func (o *Observer) OnEvent(e agents.Event) {
 		o.note(at, "user_input_dropped", keyReason.String(e.Reason))
 	case *agents.UserTranscriptionTimeout:
 		o.note(at, "user_transcription_timeout")
+	case *agents.DTMFReceived:
+		var attrs []attribute.KeyValue
+		if o.t.content {
+			attrs = append(attrs, keyDTMF.String(e.Key.String()))
+		}
+		o.note(at, "dtmf_received", attrs...)
 	case *agents.FalseInterruption:
 		o.note(at, "false_interruption", keyResumed.Bool(e.Resumed))
 	case *agents.BackchannelFits:

@@ -35,13 +35,10 @@ type round struct {
 }
 
 func (o *Observer) toolStarted(e *agents.ToolStarted) {
-	if e.Call == nil || len(o.calls) == maxCalls {
+	if e.Call == nil {
 		return
 	}
-	if o.calls == nil {
-		o.calls = make(map[string]*call)
-	}
-	o.calls[e.Call.CallID] = &call{call: e.Call, from: e.At, ran: true, seq: e.Seq}
+	o.calling()[e.Call.CallID] = &call{call: e.Call, from: e.At, ran: true, seq: e.Seq}
 }
 
 func (o *Observer) toolUpdated(e *agents.ToolUpdated) {
@@ -67,7 +64,7 @@ func (o *Observer) toolsExecuted(e *agents.ToolsExecuted) {
 		o.drainTo, o.drainAt = e.Handoff, e.At
 	}
 	for i, fc := range e.Calls {
-		if fc == nil || o.calls[fc.CallID] != nil || len(o.calls) == maxCalls {
+		if fc == nil || o.calls[fc.CallID] != nil {
 			continue
 		}
 		c := &call{call: fc, from: e.At, seq: e.Seq, ended: true, end: e.At, status: agents.ToolDone}
@@ -78,10 +75,7 @@ func (o *Observer) toolsExecuted(e *agents.ToolsExecuted) {
 				c.status = agents.ToolFailed
 			}
 		}
-		if o.calls == nil {
-			o.calls = make(map[string]*call)
-		}
-		o.calls[fc.CallID] = c
+		o.calling()[fc.CallID] = c
 	}
 	r := &round{e.At, e.Calls}
 	if len(o.rounds) == maxTurns {
@@ -90,6 +84,22 @@ func (o *Observer) toolsExecuted(e *agents.ToolsExecuted) {
 	}
 	o.rounds = append(o.rounds, r)
 	o.placeRounds()
+}
+
+// calling returns the calls that are open, with room for one more.
+func (o *Observer) calling() map[string]*call {
+	if o.calls == nil {
+		o.calls = make(map[string]*call)
+	}
+	if len(o.calls) >= maxCalls {
+		c := o.openCalls()[0]
+		at := o.last
+		if c.ended {
+			at = c.end
+		}
+		o.endCall(c, at)
+	}
+	return o.calls
 }
 
 // stamp returns when an item was made, without what the session adds to keep items in order.

@@ -145,6 +145,9 @@ func (o *Observer) prediction(parent context.Context, p *agents.TurnPredicted, e
 	}
 	if eou != nil {
 		attrs = append(attrs, keyEOUSource.String(eou.Source), seconds(keyEOUDelay, eou.Delay))
+		if eou.Asked {
+			attrs = modelName{eou.Provider, eou.Model}.append(attrs)
+		}
 	}
 	o.within(parent, spanEOU, p.At.Add(-p.Inference), p.At, attrs...)
 }
