@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -254,15 +255,15 @@ func TestEnd(t *testing.T) {
 	agenttest.Run(t, func(t *testing.T) {
 		tel := newTelemetry(t, otel.Options{})
 		watch := tel.Observe(t.Context())
-		cut := false
+		var cut atomic.Bool
 		slow := agents.ToolFunc("slow", "Takes long.", func(context.Context, noArgs) (string, error) { time.Sleep(10 * time.Second); return "", nil })
 		opts := agents.Options{LLM: agenttest.NewLLM(t, agenttest.OnUser("go").Call("slow", "{}"))}
 		opts.OnEvent = func(e agents.Event) {
-			if !cut {
+			if !cut.Load() {
 				watch.OnEvent(e)
 			}
 			if _, ok := e.(*agents.ToolStarted); ok {
-				cut = true
+				cut.Store(true)
 			}
 		}
 		s := agenttest.Start(t, opts, &agents.Agent{Tools: []agents.Tool{slow}})
@@ -271,7 +272,7 @@ func TestEnd(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		watch.End()
 		watch.End()
-		cut = false
+		cut.Store(false)
 		s.Close() // what comes now is too late
 		spans := strings.Split(tel.tree(), "\n")
 		require.Equal(t, "agent_session 0s to 1s", spans[0])

@@ -20,8 +20,9 @@ type Options struct {
 	TracerProvider trace.TracerProvider
 	// MeterProvider makes the metrics. The default is the global one, as above.
 	MeterProvider metric.MeterProvider
-	// Content puts on the spans what was said, the keys of a telephone that were pressed, the arguments and outputs of calls, and the texts of errors. Without it
-	// a span says that something happened, when, how long it took and how it ended.
+	// Content puts on the spans what was said, the keys of a telephone that were pressed, the arguments and outputs of
+	// calls, and the texts of errors. Without it a span says that something happened, when, how long it took and how it
+	// ended.
 	Content bool
 	// Attributes are put on every span.
 	Attributes []attribute.KeyValue

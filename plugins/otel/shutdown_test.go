@@ -2,6 +2,7 @@ package otel_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,10 +15,10 @@ import (
 )
 
 // deafCollector is an exporter whose collector takes no answer.
-type deafCollector struct{ asked int }
+type deafCollector struct{ asked atomic.Int32 }
 
 func (d *deafCollector) ExportSpans(ctx context.Context, _ []sdktrace.ReadOnlySpan) error {
-	d.asked++
+	d.asked.Add(1)
 	<-ctx.Done()
 	return ctx.Err()
 }
@@ -41,7 +42,7 @@ func TestShutdownIsBounded(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, otel.FlushTimeout, time.Since(begin))
 		for i := range deaf {
-			require.Equal(t, 1, deaf[i].asked)
+			require.EqualValues(t, 1, deaf[i].asked.Load())
 		}
 
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)

@@ -132,6 +132,9 @@ func (o *Observer) place(r *round, t *agentTurn) {
 		t.until(r.at)
 	}
 	for _, fc := range r.calls {
+		if fc == nil {
+			continue
+		}
 		if c := o.calls[fc.CallID]; c != nil && c.parent == nil {
 			c.parent = parent
 			if c.ended {
