@@ -57,6 +57,16 @@ func (a *amdCall) String() string {
 // amdOptions are the options of a session that calls by telephone.
 func amdOptions(llm agents.LLM, tts agents.TTS) agents.Options { return voiceOptions(llm, tts) }
 
+// amdOffered returns the tools of each request in which the model had to call one.
+func amdOffered(llm *agenttest.LLM) (out []string) {
+	for _, req := range llm.Requests() {
+		if req.ToolChoice == agents.Required {
+			out = append(out, strings.Join(agenttest.ToolNames(req), " "))
+		}
+	}
+	return out
+}
+
 func amdStart(t *testing.T, opts agents.Options, a *amdCall, parts ...agenttest.VoicePart) *agenttest.VoiceSession {
 	return agenttest.StartVoice(t, opts, &a.Agent, agenttest.Voice(parts...), agenttest.Setup{IO: agents.IO{OutboundCall: true}})
 }
@@ -73,8 +83,7 @@ func TestAHumanAnswers(t *testing.T) {
 		require.Equal(t, []string{"listening 0s", "thinking 2.5s", "speaking 3.5s", "listening 4.5s"}, v.AgentStates())
 		require.Equal(t, "user: Hello?\nassistant: Hello, this is Ann.\n", transcript(v.History()))
 		require.Equal(t, "human 3.5s", happened(v, func(e *agents.AnsweringMachineDetected) string { return string(e.Category) }))
-		require.Equal(t, []string{"save_prediction", "postpone_termination"}, agenttest.ToolNames(llm.Requests()[0]))
-		require.Equal(t, agents.Required, llm.Requests()[0].ToolChoice)
+		require.Equal(t, []string{"save_prediction postpone_termination"}, amdOffered(llm))
 	})
 }
 
@@ -231,14 +240,8 @@ func TestTheModelPostpones(t *testing.T) {
 			speaks(1, 2, "One."), speaks(3, 4, "Two."), speaks(5, 6, "Three."), speaks(7, 8, "Four."))
 		v.Until(sec(25))
 		require.Equal(t, `machine-vm llm "One. Two. Three. Four." 4s of speech, after 1.5s: 9.5s`, a.String())
-		var offered []string
-		for _, req := range llm.Requests() {
-			if req.ToolChoice == agents.Required {
-				offered = append(offered, strings.Join(agenttest.ToolNames(req), " "))
-			}
-		}
 		both := "save_prediction postpone_termination"
-		require.Equal(t, []string{both, both, both, "save_prediction"}, offered)
+		require.Equal(t, []string{both, both, both, "save_prediction"}, amdOffered(llm))
 	})
 }
 
@@ -412,6 +415,68 @@ func TestADetectionThatIsGivenUp(t *testing.T) {
 		v.Until(sec(5))
 		require.EqualError(t, err, "enough")
 		require.Contains(t, v.AgentStates(), "speaking 3s")
+	})
+}
+
+// A detection that begins while somebody speaks counts the rest of it, and books what the model used.
+func TestADetectionThatBeginsAmidSpeech(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		judge := amdJudges("human").Usage(agents.LLMUsage{PromptTokens: 70, CompletionTokens: 7, TotalTokens: 77})
+		v := agenttest.StartVoice(t, amdOptions(agenttest.NewLLM(t, judge, agenttest.Any().Empty()), agenttest.NewTTS(t)), &agents.Agent{}, agenttest.Voice(speaks(1, 5, "Hello?")))
+		v.Until(sec(3))
+		r, err := v.DetectAnsweringMachine(context.Background(), agents.AMDOptions{})
+		require.NoError(t, err)
+		require.Equal(t, agents.AMDResult{Category: agents.AMDHuman, Reason: agents.AMDByLLM, Transcript: "Hello?", SpeechDuration: 2 * time.Second, Delay: 1500 * ms}, r)
+		require.Equal(t, 77, v.Usage()[0].LLM.TotalTokens, v.Usage())
+	})
+}
+
+// voice.md 4.5: a turn that ended before, and that the application still looks at, is not answered when a machine is on the
+// line.
+func TestATurnThatIsLookedAtIsNotAnswered(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		llm := agenttest.NewLLM(t, amdJudges("machine-vm"), answers("Leave a message.", "Hello."))
+		a := amdCaller(agents.AMDOptions{}, nil)
+		a.OnUserTurnCompleted = func(ctx context.Context, _ *agents.AgentSession, _ *agents.ChatContext, _ *agents.ChatMessage) error {
+			time.Sleep(4 * time.Second)
+			return nil
+		}
+		v := amdStart(t, amdOptions(llm, agenttest.NewTTS(t)), a, speaks(1, 3, "Leave a message."))
+		v.Until(sec(10))
+		require.Equal(t, "4.5s", a.took.String())
+		require.Equal(t, "user: Leave a message.\n", transcript(v.History()))
+		require.Equal(t, []string{"listening 0s"}, v.AgentStates())
+	})
+}
+
+// A turn of a machine that the application clears is not confused with the next one.
+func TestAMachinesTurnThatIsCleared(t *testing.T) {
+	agenttest.Run(t, func(t *testing.T) {
+		llm := agenttest.NewLLM(t, amdJudges("machine-vm"), answers("Leave a message.", "Hm."), answers("I am here.", "Hello."))
+		a := amdCaller(agents.AMDOptions{MaxEndpointingDelay: time.Second}, nil)
+		opts := amdOptions(llm, agenttest.NewTTS(t, agenttest.Spoken("Hello.", time.Second)))
+		opts.Turn.Endpointing = agents.Endpointing{MinDelay: 3 * time.Second, MaxDelay: 6 * time.Second}
+		v := amdStart(t, opts, a, speaks(1, 3, "Leave a message."), speaks(8, 9, "I am here."))
+		v.Until(sec(5))
+		require.Equal(t, "4.5s", a.took.String())
+		require.NoError(t, v.ClearUserTurn())
+		v.Until(sec(15))
+		require.Equal(t, "user: I am here.\nassistant: Hello.\n", transcript(v.History()))
+	})
+}
+
+// Whatever comes first at an instant, a call is judged in the same way.
+func TestDetectionInAnyOrder(t *testing.T) {
+	agenttest.Explore(t, 20, func(t *testing.T) {
+		llm := agenttest.NewLLM(t, amdJudges("machine-vm"), answers("Leave a message.", "Hello."))
+		a := amdCaller(agents.AMDOptions{}, nil)
+		opts := amdOptions(llm, agenttest.NewTTS(t))
+		opts.Turn.Endpointing = agents.Endpointing{MinDelay: 1500 * ms, MaxDelay: 6 * time.Second} // the turn and the silence end at once
+		v := amdStart(t, opts, a, speaks(1, 3, "Leave a message."))
+		v.Until(sec(8))
+		require.Equal(t, `machine-vm llm "Leave a message." 2s of speech, after 1.5s: 4.5s`, a.String())
+		require.Equal(t, "user: Leave a message.\n", transcript(v.History()))
+		require.Empty(t, v.Playouts())
 	})
 }
 

@@ -6,9 +6,10 @@ import (
 )
 
 const (
-	// MaxPostponements is how often the model may ask for more time, and MaxPostponement how much at once.
+	// MaxPostponements is how often the model may ask for more time.
 	MaxPostponements = 3
-	MaxPostponement  = 10 * time.Second
+	// MaxPostponement is for how much at once.
+	MaxPostponement = 10 * time.Second
 	// MaxFinish is how long after the timeout the other side may go on.
 	MaxFinish = 30 * time.Second
 	// maxTranscript is well past any greeting.
