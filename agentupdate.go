@@ -153,9 +153,18 @@ func (f *frame) replaceTools(tools []Tool) error {
 		a.Tools = before
 		return err
 	}
+	if err := f.offerAnew(); err != nil {
+		a.Tools = before
+		return err
+	}
+	return nil
+}
+
+// offerAnew has the frame's model offered what has changed, and records that. An error changes nothing.
+func (f *frame) offerAnew() error {
 	old := f.offer
 	if err := f.resolveTools(); err != nil {
-		a.Tools, f.offer = before, old
+		f.offer = old
 		return err
 	}
 	added, removed := diffNames(old.names(), f.offer.names())
@@ -241,7 +250,7 @@ func (o *AgentOptions) set(a *Agent) {
 // can be cancelled, the tools to do so. Tools that do not fit are left out and reported.
 func (f *frame) resolveTools() error {
 	own := frozenTools(ownTools(f.act), f.missing)
-	sets := append(slices.Clone(f.c.sessionTools), own...)
+	sets := f.c.ivr.tools(append(slices.Clone(f.c.sessionTools), own...))
 	offer, err := newToolContext(sets)
 	err = errors.Join(err, checkUserData(f.id, offer.flat, f.c.opts.UserData))
 	if slices.ContainsFunc(offer.flat, func(t Tool) bool {

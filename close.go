@@ -44,6 +44,7 @@ func (c *core) beginClose(reason CloseReason, err error, drain bool) {
 		cl := &closing{reason: reason, err: err, drain: drain}
 		cl.ctx, cl.cancel = context.WithCancel(c.ctx)
 		c.closing = cl
+		c.amd.end(ErrSessionClosed)
 		c.dropHandoffs()
 	} else if c.closing.drain == drain || drain {
 		return

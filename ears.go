@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/parley-voice/agents/internal/amd"
 	"github.com/parley-voice/agents/internal/order"
 	"github.com/parley-voice/agents/internal/turn"
 )
@@ -174,6 +175,7 @@ func (e *ears) misfit(err error) {
 
 func (e *ears) inputEnded(end ending) {
 	e.ended = true
+	defer e.c.amd.tell(amd.Gone{})
 	if e.c.closing == nil {
 		e.flushSTT(0, 0) // nothing follows on which it could find the end of the last word
 		e.c.tell(turn.InputOff{})
@@ -297,6 +299,7 @@ func (e *ears) takeNote(n earNote) {
 	case !n.begins.IsZero():
 		e.begun = n.begins
 		c.tell(turn.AudioBegins{At: n.begins})
+		c.amd.tell(amd.Audio{})
 		return
 	case n.input != nil:
 		c.reportError("audio input", n.input, true)

@@ -78,6 +78,11 @@ type (
 		EventMeta
 		Key DTMF
 	}
+	// AnsweringMachineDetected: it is known who has picked up; see [AgentSession.DetectAnsweringMachine].
+	AnsweringMachineDetected struct {
+		EventMeta
+		AMDResult
+	}
 	// UserInputDropped: what was transcribed as final will not be in any turn.
 	UserInputDropped struct {
 		EventMeta

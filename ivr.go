@@ -4,7 +4,9 @@ import "github.com/parley-voice/agents/internal/ivr"
 
 // ivrWatch keeps an agent going that talks to an automated system; see Options.IVRDetection. The loop owns it.
 type ivrWatch struct {
-	c       *core // nil without
+	c       *core               // nil without
+	late    bool                // it began after the session
+	extend  func([]Tool) []Tool // withIVR, which refers to a tool that refers to everything
 	loop    ivr.Loop
 	looped  bool // which the agent is still to be told
 	silence ivr.Silence
@@ -24,6 +26,31 @@ func withIVR(tools []Tool) []Tool {
 		return tools // the application has its own
 	}
 	return append(tools, sendDTMFTool)
+}
+
+// begin begins to watch, if that was not asked for before, with what was heard of the system so far.
+func (w *ivrWatch) begin(c *core, heard string) {
+	if w.c != nil {
+		return
+	}
+	w.c, w.late = c, true
+	for _, f := range c.stack {
+		if f.offer == nil || f.phase >= phaseFinish {
+			continue
+		}
+		if err := f.offerAnew(); err != nil {
+			c.reportError("IVR detection", err, false)
+		}
+	}
+	w.heard(heard)
+}
+
+// tools adds, to those of an agent, what it needs that it was not given from the start.
+func (w *ivrWatch) tools(tools []Tool) []Tool {
+	if !w.late {
+		return tools
+	}
+	return w.extend(tools)
 }
 
 // heard takes a final transcript.

@@ -82,9 +82,10 @@ type core struct {
 	keypad     keypad
 	warmed     []any // models that have prepared their connections
 	ivr        ivrWatch
-	realtime   *dialogue // with a realtime model; nil without
-	speeches   uint64    // ever made
-	running    int       // calls being executed
+	amd        *detection // nil without
+	realtime   *dialogue  // with a realtime model; nil without
+	speeches   uint64     // ever made
+	running    int        // calls being executed
 	usage      []ModelUsage
 	failures   [modelKinds]int // without a success in between
 	run        *activeRun
@@ -125,6 +126,7 @@ func newCore(opts Options) *core {
 		userState: UserListening, agentState: AgentInitializing,
 		history: &ChatContext{}, jobs: map[*job]struct{}{}, callIDs: map[string]struct{}{}, inUse: map[*Toolset]int{}, hung: map[*Toolset]struct{}{},
 	}
+	c.ivr.extend = withIVR
 	c.cfg.maxToolSteps = countOr(opts.MaxToolSteps, 3)
 	c.cfg.maxErrors = countOr(opts.MaxUnrecoverableErrors, 3)
 	c.cfg.speechDelay, _ = opts.MinConsecutiveSpeechDelay.or(0)

@@ -17,10 +17,10 @@ type textPiece struct {
 	flush bool
 }
 
-// stepCurrent lets the speech whose turn it is play, once the user is silent.
+// stepCurrent lets the speech whose turn it is play, once the user is silent, and it is known who that is.
 func (c *core) stepCurrent() {
 	f := c.top()
-	if f == nil || f.current == nil || f.current.step == nil || f.current.step.began || f.current.over {
+	if f == nil || f.current == nil || f.current.step == nil || f.current.step.began || f.current.over || c.amd != nil {
 		return
 	}
 	if sp := f.current; !c.turns.holding || !sp.allow {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/parley-voice/agents/internal/amd"
 	"github.com/parley-voice/agents/internal/order"
 	"github.com/parley-voice/agents/internal/turn"
 )
@@ -19,6 +20,7 @@ func (c *core) emit(e Event) {
 	case *UserInputTranscribed:
 		if e.Final {
 			c.ivr.heard(e.Transcript)
+			c.amd.tell(amd.Transcript{Text: e.Transcript})
 		}
 	}
 }
@@ -80,8 +82,10 @@ func (c *core) setUserState(s UserState, at time.Time) {
 	if at.Before(time.Now()) {
 		e.Since = at.Round(0)
 	}
+	before := c.userState
 	c.userState = s
 	c.emit(e)
+	c.amd.userChanged(before, s, at)
 	c.touch()
 }
 

@@ -24,6 +24,7 @@ type turns struct {
 	detector  TurnDetector  // that is asked
 	holding   bool          // interruptible replies wait until the user is silent
 	ended     []*userTurn   // turns of the user that are not settled, in order
+	ignored   bool          // nobody is to answer the one that goes on
 	toPrepare *turn.Prepare // a reply, as soon as it can be
 	prepared  *preparedReply
 	language  string
@@ -224,6 +225,8 @@ func (c *core) carryOut(effect turn.Effect) {
 	case turn.DropPrepared:
 		c.dropPrepared()
 	case turn.EndTurn:
+		e.SkipReply = c.amd.turnEnds() || e.SkipReply
+		c.ignoreTurn(false)
 		t.ended = append(t.ended, c.newUserTurn(e))
 	case turn.KeptTurn:
 		c.emit(&UserTurnKept{Transcript: e.Transcript, Reason: e.Why})

@@ -105,7 +105,7 @@ func (c *core) stepUserTurn(t *userTurn) bool {
 	case t.refused:
 		c.dropPrepared()
 		return true
-	case c.closing != nil:
+	case c.closing != nil, t.SkipReply:
 		c.dropPrepared()
 		c.recordTurn(t)
 		return true
@@ -445,5 +445,8 @@ func (c *core) commit(o CommitOptions, done chan<- commitResult) {
 }
 
 func (c *core) clearUserTurn() error {
-	return c.do(nil, func() { c.tell(turn.Clear{}) })
+	return c.do(nil, func() {
+		c.tell(turn.Clear{})
+		c.ignoreTurn(false)
+	})
 }
