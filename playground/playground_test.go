@@ -343,6 +343,9 @@ func TestARoomIsGoneSoonAfterItsVisitor(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond) // between requests
 	}
+	begun := time.Now()
+	require.NoError(t, p.end())
+	require.Less(t, time.Since(begun), 10*time.Second, "the call had not ended with its room")
 }
 
 // Ctrl-C ends everything, calls that run included, and the page's port is free again.

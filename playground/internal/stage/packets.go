@@ -16,9 +16,14 @@ const chunkSize = 15_000
 
 // sender returns a function that sends messages as text streams, one after the other. It makes their packets itself: the
 // SDK waits before each for the one before it to be acknowledged, which takes 200 ms. A message that cannot be sent is
-// lost with its room.
-func sender(p *lksdk.LocalParticipant) func(message) {
+// lost with its room: once over is closed none is tried, as the SDK would wait for the room to come back.
+func sender(p *lksdk.LocalParticipant, over <-chan struct{}) func(message) {
 	return func(m message) {
+		select {
+		case <-over:
+			return
+		default:
+		}
 		for _, packet := range packets(m.json(), guid.New("ST_"), time.Now()) {
 			packet.ParticipantIdentity = p.Identity()
 			if p.PublishDataPacket(raw{packet}, lksdk.WithDataPublishReliable(true)) != nil {

@@ -108,13 +108,21 @@ func (s *Stage) Run(ctx context.Context, job *livekit.Job) error {
 
 	c := program.New()
 	session := agents.NewSession(s.options(c.Options, program))
-	report := newReport(c.Notes, c.Summary, sender(job.Room().LocalParticipant))
+	report := newReport(c.Notes, c.Summary, sender(job.Room().LocalParticipant, job.Done()))
 	events := session.Events(context.WithoutCancel(ctx)) // they end with the session
 	reported := make(chan struct{})
 	job.Go(func(context.Context) error {
 		defer close(reported)
 		report.run(events)
 		return nil
+	})
+	job.Go(func(context.Context) error { // which a job waits for before it closes its sessions, and the report for the session
+		select {
+		case <-job.Done():
+			return session.CloseFor(agents.CloseJobShutdown)
+		case <-reported:
+			return nil
+		}
 	})
 	room := livekit.RoomOptions{DeleteRoom: func(ctx context.Context, _ string) error {
 		select {
