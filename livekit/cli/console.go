@@ -43,7 +43,7 @@ func (p *process) console(ctx context.Context, name string, args []string) error
 	if _, err := p.logger(s, "warn", p.stdout); err != nil {
 		return err
 	}
-	d, err := p.openDesk()
+	d, err := p.openDesk(cancel)
 	if err != nil {
 		return err
 	}
@@ -103,16 +103,9 @@ type talk struct {
 
 // run runs the job until it ends or the user leaves.
 func (t *talk) run(ctx context.Context, w *livekit.Worker, io agents.IO) error {
-	begun := make(chan struct{})
-	begin := sync.OnceFunc(func() { close(begun) })
-	if t.desk.terminal { // nobody else reads the lines before there is a session
-		t.group.Go(func() { t.untilSession(begun) })
-	}
 	err := w.RunJob(ctx, livekit.LocalJob{IO: io, OnSession: func(job *livekit.Job, s *agents.AgentSession) {
-		begin()
 		t.begin(ctx, job, s)
 	}})
-	begin()
 	t.mu.Lock()
 	s, unwatch := t.session, t.unwatch
 	t.mu.Unlock()
@@ -137,22 +130,6 @@ func (t *talk) run(ctx context.Context, w *livekit.Worker, io agents.IO) error {
 		t.show.note("recorded in " + dir)
 	}
 	return err
-}
-
-// untilSession lets the user leave although there is nobody to talk to yet.
-func (t *talk) untilSession(stop <-chan struct{}) {
-	for {
-		select {
-		case _, ok := <-t.desk.lines:
-			if !ok {
-				t.stop()
-				return
-			}
-			t.desk.bell()
-		case <-stop:
-			return
-		}
-	}
 }
 
 // begin shows the session, which is about to start, and takes the user's lines to it.

@@ -36,13 +36,13 @@ func (d *desk) put(line string) bool {
 const prompt = "you        "
 
 // openDesk opens the terminal, if both sides are one, or else a pipe. Its reader is left behind when it waits for input
-// that does not come.
-func (p *process) openDesk() (*desk, error) {
+// that does not come. leave is called when the user of a terminal wants to leave.
+func (p *process) openDesk(leave func()) (*desk, error) {
 	in, isFile := p.stdin.(*os.File)
 	out, ok := p.stdout.(*os.File)
 	d := &desk{lines: make(chan string), closed: make(chan struct{}), color: hasColor(p.stdout)}
 	if isFile && ok && term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(out.Fd())) {
-		return d, p.openTerminal(d, in, out)
+		return d, p.openTerminal(d, in, out, leave)
 	}
 	d.Writer, d.bell = &lockedWriter{w: p.stdout}, func() {}
 	d.close = func() { close(d.closed) }
@@ -58,7 +58,7 @@ func (p *process) openDesk() (*desk, error) {
 }
 
 // openTerminal takes the terminal over, until close, or until the user wants to leave.
-func (p *process) openTerminal(d *desk, in, out *os.File) error {
+func (p *process) openTerminal(d *desk, in, out *os.File, leave func()) error {
 	state, err := term.MakeRaw(int(in.Fd()))
 	if err != nil {
 		return fmt.Errorf("the terminal: %w", err)
@@ -83,6 +83,7 @@ func (p *process) openTerminal(d *desk, in, out *os.File) error {
 			if err != nil && err != term.ErrPasteIndicator {
 				restore() // from here on a Ctrl-C is a signal
 				p.leave()
+				leave()
 				return
 			}
 			if !d.put(line) {

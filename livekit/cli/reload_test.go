@@ -30,10 +30,11 @@ func TestWatcher(t *testing.T) {
 		start := time.Now()
 		text := "package main //"
 		change := func(after time.Duration, names ...string) {
+			text += "." // another size
+			content := text
 			time.AfterFunc(after, func() {
-				text += "."
 				for _, name := range names {
-					write(t, filepath.Join(dir, name), text)
+					write(t, filepath.Join(dir, name), content)
 				}
 			})
 		}
