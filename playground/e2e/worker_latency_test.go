@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -30,7 +31,14 @@ func TestHowSoonAnAgentIsThere(t *testing.T) {
 	for _, n := range []int{1, 50} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			made := make(chan *agentSide, n)
-			w := work(t, server, livekit.WorkerOptions{Entrypoint: talking(made, "")})
+			talk := talking(made, "")
+			w := work(t, server, livekit.WorkerOptions{Entrypoint: func(ctx context.Context, job *livekit.Job) error {
+				// With fifty at once on a busy machine the ordinary ten seconds may be over.
+				if err := job.Connect(ctx, livekit.ConnectOptions{Timeout: 50 * time.Second}); err != nil {
+					return err
+				}
+				return talk(ctx, job)
+			}})
 			type way struct{ dispatched, subscribed time.Time }
 			ways := map[string]*way{}
 			var mu sync.Mutex

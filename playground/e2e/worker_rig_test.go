@@ -150,7 +150,7 @@ func (w *workerSide) joined() *livekit.Job {
 // over waits for the worker to have no job.
 func (w *workerSide) over() {
 	w.t.Helper()
-	eventually(w.t, "all jobs are over", 20*time.Second, func() bool { return w.Info().ActiveJobs == 0 })
+	eventually(w.t, "all jobs are over", 40*time.Second, func() bool { return w.Info().ActiveJobs == 0 })
 }
 
 func dispatches(on *liveserver.Server) *lksdk.AgentDispatchClient {

@@ -21,7 +21,8 @@ import (
 )
 
 // A tap stands between a worker and its server: it passes everything on, keeps what the two say to each other, and can
-// cut the connection.
+// cut the connection. Rooms are joined past it, as an assignment may say: what a proxy still holds of a connection that
+// one end has closed, such as the word that somebody leaves, is lost.
 type tap struct {
 	url string // for the worker
 
@@ -84,7 +85,7 @@ func (tp *tap) relay(rw http.ResponseWriter, r *http.Request, to string) {
 	tp.lines[line] = struct{}{}
 	tp.mu.Unlock()
 	var both sync.WaitGroup
-	pass := func(from, to *websocket.Conn, note func([]byte) time.Duration) {
+	pass := func(from, to *websocket.Conn, note func([]byte) ([]byte, time.Duration)) {
 		both.Go(func() {
 			defer line.close()
 			from.SetReadLimit(-1)
@@ -93,31 +94,36 @@ func (tp *tap) relay(rw http.ResponseWriter, r *http.Request, to string) {
 				if err != nil {
 					return
 				}
-				time.Sleep(note(data))
+				data, hold := note(data)
+				time.Sleep(hold)
 				if to.Write(ctx, kind, data) != nil {
 					return
 				}
 			}
 		})
 	}
-	pass(worker, server, func(data []byte) time.Duration {
+	pass(worker, server, func(data []byte) ([]byte, time.Duration) {
 		msg := &pb.WorkerMessage{}
 		_ = proto.Unmarshal(data, msg)
 		tp.mu.Lock()
 		defer tp.mu.Unlock()
 		tp.fromUs = append(tp.fromUs, tapped[*pb.WorkerMessage]{time.Now(), msg})
 		if msg.GetUpdateJob().GetStatus() >= pb.JobStatus_JS_SUCCESS {
-			return tp.hold
+			return data, tp.hold
 		}
-		return 0
+		return data, 0
 	})
-	pass(server, worker, func(data []byte) time.Duration {
+	pass(server, worker, func(data []byte) ([]byte, time.Duration) {
 		msg := &pb.ServerMessage{}
 		_ = proto.Unmarshal(data, msg)
+		if a := msg.GetAssignment(); a != nil {
+			a.Url = &to
+			data, _ = proto.Marshal(msg)
+		}
 		tp.mu.Lock()
 		defer tp.mu.Unlock()
 		tp.fromThem = append(tp.fromThem, tapped[*pb.ServerMessage]{time.Now(), msg})
-		return 0
+		return data, 0
 	})
 	both.Wait()
 	tp.mu.Lock()
