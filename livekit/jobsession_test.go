@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"iter"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,7 +50,7 @@ func (sayYes) Chat(context.Context, agents.ChatRequest) iter.Seq2[agents.ChatChu
 func TestTheSessionsReportIsComplete(t *testing.T) {
 	for name, redact := range map[string]bool{"open": false, "redacted": true} {
 		t.Run(name, func(t *testing.T) {
-			reports := make(map[string]string)
+			var reports sync.Map
 			o := workerOptions(func(ctx context.Context, j *Job) error {
 				if j.ID() == "AJ_none" {
 					return untilShutdown(ctx, j)
@@ -73,10 +74,10 @@ func TestTheSessionsReportIsComplete(t *testing.T) {
 			o.OnSessionEnd = func(_ context.Context, j *Job) error {
 				report, err := j.SessionReport()
 				if err != nil {
-					reports[j.ID()] = err.Error()
+					reports.Store(j.ID(), err.Error())
 					return nil
 				}
-				reports[j.ID()] = string(report)
+				reports.Store(j.ID(), string(report))
 				return nil
 			}
 			inBubble(t, o, func(t *testing.T, rig *workerRig) {
@@ -87,7 +88,8 @@ func TestTheSessionsReportIsComplete(t *testing.T) {
 				rig.dispatch("AJ_none")
 				time.Sleep(time.Minute)
 				require.NoError(t, rig.w.Close())
-				require.Equal(t, ErrNoSession.Error(), reports["AJ_none"])
+				none, _ := reports.Load("AJ_none")
+				require.Equal(t, ErrNoSession.Error(), none)
 				var report struct {
 					JobID    string `json:"job_id"`
 					RoomID   string `json:"room_id"`
@@ -99,7 +101,8 @@ func TestTheSessionsReportIsComplete(t *testing.T) {
 						Reason string
 					}
 				}
-				text := reports["AJ_one"]
+				one, _ := reports.Load("AJ_one")
+				text, _ := one.(string)
 				require.NoError(t, json.Unmarshal([]byte(text), &report), text)
 				require.Equal(t, []string{"AJ_one", "RM_AJ_one", "room-AJ_one"}, []string{report.JobID, report.RoomID, report.Room})
 				require.Equal(t, 60.0, report.Duration)

@@ -1,6 +1,7 @@
 package livekit
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,8 +16,8 @@ func TestLateAudioIsLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := pacer.New(pacer.Options{Shards: 1})
 		defer p.Close()
-		slow := time.Duration(0) // every frame of the first output makes the second's late
-		first, err := p.NewOutput(pacer.OutputOptions{SampleRate: 8000, Queue: time.Minute, Play: func([]int16) { time.Sleep(slow) }})
+		var slow atomic.Int64 // every frame of the first output makes the second's late
+		first, err := p.NewOutput(pacer.OutputOptions{SampleRate: 8000, Queue: time.Minute, Play: func([]int16) { time.Sleep(time.Duration(slow.Load())) }})
 		require.NoError(t, err)
 		second, err := p.NewOutput(pacer.OutputOptions{SampleRate: 8000, Queue: time.Minute, Play: func([]int16) {}})
 		require.NoError(t, err)
@@ -42,15 +43,15 @@ func TestLateAudioIsLoad(t *testing.T) {
 		say(20 * time.Second)
 		elapse(3 * time.Second)
 		require.Zero(t, m.load(), "all is in time")
-		slow = 10 * time.Millisecond
+		slow.Store(int64(10 * time.Millisecond))
 		elapse(3 * time.Second)
 		require.InDelta(t, 0.5, m.load(), 0.07)
-		slow = 0
+		slow.Store(0)
 		elapse(time.Second)
 		require.InDelta(t, 0.5, m.load(), 0.07, "not forgotten yet")
 		elapse(3 * time.Second)
 		require.Zero(t, m.load())
-		slow = 10 * time.Millisecond
+		slow.Store(int64(10 * time.Millisecond))
 		elapse(time.Second)
 		m.add(nil)
 		require.Zero(t, m.load(), "another pacer begins anew")

@@ -341,7 +341,7 @@ func TestARoomIsGoneSoonAfterItsVisitor(t *testing.T) {
 		if time.Now().After(limit) {
 			t.Fatalf("the room is still there: %v", left)
 		}
-		time.Sleep(20 * time.Millisecond) // between requests
+		<-time.After(20 * time.Millisecond) // between requests
 	}
 	begun := time.Now()
 	require.NoError(t, p.end())

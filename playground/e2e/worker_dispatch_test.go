@@ -197,7 +197,7 @@ func TestASlowAnswerToTheServer(t *testing.T) {
 	t.Parallel()
 	late := make(chan error, 1)
 	slow := func(_ context.Context, r *livekit.JobRequest) error {
-		time.Sleep(3 * time.Second) // longer than the server waits
+		<-time.After(3 * time.Second) // longer than the server waits
 		late <- r.Accept(livekit.AcceptOptions{})
 		return nil
 	}
@@ -226,7 +226,7 @@ func TestASlowAnswerToTheServer(t *testing.T) {
 func TestTwoDispatchesForOnePlace(t *testing.T) {
 	t.Parallel()
 	w := work(t, server, livekit.WorkerOptions{MaxJobs: 1, OnRequest: func(_ context.Context, r *livekit.JobRequest) error {
-		time.Sleep(300 * time.Millisecond) // so that both are open at the same time
+		<-time.After(300 * time.Millisecond) // so that both are open at the same time
 		return r.Accept(livekit.AcceptOptions{})
 	}})
 	var both sync.WaitGroup

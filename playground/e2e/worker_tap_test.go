@@ -95,7 +95,7 @@ func (tp *tap) relay(rw http.ResponseWriter, r *http.Request, to string) {
 					return
 				}
 				data, hold := note(data)
-				time.Sleep(hold)
+				<-time.After(hold)
 				if to.Write(ctx, kind, data) != nil {
 					return
 				}

@@ -3,6 +3,7 @@ package local_test
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -165,7 +166,8 @@ func fakeMain() int {
 		panic(err)
 	}
 	note := func(kind string, n int, b []byte) {
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s.%d", kind, n)), b, 0o600); err != nil {
+		name := filepath.Join(dir, fmt.Sprintf("%s.%d", kind, n))
+		if err := errors.Join(os.WriteFile(name+".part", b, 0o600), os.Rename(name+".part", name)); err != nil { // whole or not at all
 			panic(err)
 		}
 	}
