@@ -191,6 +191,8 @@ async function main() {
 			await page.locator('#example').selectOption('frontdesk');
 			await page.locator('#join').focus();
 			await page.keyboard.press('Enter');
+			await page.getByRole('button', {name: 'Mic on', pressed: true}).click(); // the recording begins anew
+			await page.getByRole('button', {name: 'Mic off', pressed: false}).waitFor();
 			await line('agent', 'When would you like to come in?');
 			assert.deepEqual(await page.evaluate(() => parley.graph.nodes.map(n => n.id)), ['frontdesk']);
 			await page.getByLabel('Type to the agent').fill('Great, thank you!');
