@@ -43,6 +43,7 @@ func TestTheTableHasFigures(t *testing.T) {
 	require.Greater(t, figure(3), 0.0, "it answered")
 	require.Zero(t, figure(5), "failed turns")
 	require.Greater(t, figure(6), 0.0, "memory")
+	require.Greater(t, figure(9), 0.0, "no agent was heard while both sides talked")
 	require.Greater(t, figure(11), 0.0, "the worker's share")
 	require.Greater(t, figure(12), 0.0, "the server's share")
 }

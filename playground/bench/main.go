@@ -5,7 +5,9 @@
 //	go run -C playground ./bench                      the table, against the budgets
 //	go run -C playground ./bench -stages              what each stage of a session adds
 //	go run -C playground ./bench -beside DIR          and beside a worker of LiveKit Agents for Node in DIR, an agent.mjs
-//	                                                  that registers as "bench" and is run with node
+//	                                                  that registers as "bench", is run with node, and answers each turn
+//	                                                  with 400 ms of sound; it does not talk on, so how late that was, and
+//	                                                  what its processors do meanwhile, cannot be compared
 package main
 
 import (

@@ -234,9 +234,6 @@ func (b *bench) holdAll(ctx context.Context, callers []*caller, speaks bool, srv
 	share := func(i int) float64 { return float64(after[i].cpu-before[i].cpu) / float64(took) }
 	r.memory, r.worker, r.server = after[0].memory, share(0), share(1)
 	r.callers = share(2) - r.worker - r.server // they are this process's children
-	if speaks && len(r.late) == 0 {
-		return fmt.Errorf("no agent was heard while both sides talked")
-	}
 	return ctx.Err()
 }
 
