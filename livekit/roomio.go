@@ -64,7 +64,8 @@ type RoomIO struct {
 	session  *agents.AgentSession
 	closed   bool
 	finished chan struct{}
-	host     *remoteHost // nil if it is off
+	answered chan struct{} // closed when the call of who is linked was
+	host     *remoteHost   // nil if it is off
 
 	deleting sync.Once     // the room
 	started  atomic.Bool   // the session
@@ -109,7 +110,7 @@ func NewRoomIO(room *Room, o RoomOptions) (*RoomIO, error) {
 	r := &RoomIO{
 		o: o, room: room, log: o.Logger, wanted: o.Participant,
 		wake: make(chan struct{}, 1), changed: make(chan struct{}), finished: make(chan struct{}),
-		heardAll: make(chan struct{}),
+		heardAll: make(chan struct{}), answered: make(chan struct{}),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	if on(o.AudioInput) {
@@ -177,6 +178,11 @@ func (r *RoomIO) WaitForParticipant(ctx context.Context) (*lksdk.RemoteParticipa
 		}
 	}
 }
+
+// Answered is closed when the call has been answered for the first time: when the session is with a participant who is not
+// called by telephone, or whose attribute sip.callStatus says that they have picked up. It is for
+// [agents.AMDOptions.Answered], and for an agent that waits to speak.
+func (r *RoomIO) Answered() <-chan struct{} { return r.answered }
 
 // SetParticipant has the session be with another participant, now or when they come.
 func (r *RoomIO) SetParticipant(identity string) {
@@ -269,6 +275,9 @@ func (r *RoomIO) reconcile() {
 	}
 	if next != r.link {
 		r.setLink(next)
+	}
+	if r.link != nil && pickedUp(r.link.Kind(), r.link.Attributes()) && !isClosed(r.answered) {
+		close(r.answered)
 	}
 	for _, p := range gone {
 		r.goodbye(p)

@@ -19,6 +19,8 @@ const (
 	attributeTrack   = "lk.transcribed_track_id"
 	attributeFinal   = "lk.transcription_final"
 
+	attributeCall = "sip.callStatus"
+
 	topicTranscription = "lk.transcription"
 	topicChat          = "lk.chat"
 	topicPreConnect    = "lk.agent.pre-connect-audio-buffer"
@@ -41,6 +43,11 @@ func (o *RoomOptions) acceptable(c candidate, wanted, self string) bool {
 		return c.identity == wanted
 	}
 	return c.onBehalf == "" || c.onBehalf != self
+}
+
+// pickedUp reports whether a participant is not called by telephone, or has answered.
+func pickedUp(kind lksdk.ParticipantKind, attributes map[string]string) bool {
+	return kind != lksdk.ParticipantSIP || attributes[attributeCall] == "active"
 }
 
 // choose returns which of the participants the session is with: the one it was with, or the first who is acceptable.

@@ -75,7 +75,7 @@ func (s *stage) log() []string {
 	return s.events
 }
 
-// T110.
+// T110, worker 25.
 func TestPlaybackStartsOnceAlsoAfterAPause(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		s.capture(t, 40*ms)
@@ -104,7 +104,7 @@ func TestClearAfterAPauseFinishesWithWhatWasHeard(t *testing.T) {
 	})
 }
 
-// T112.
+// T112, worker 25.
 func TestResumeAfterAPauseFinishesWithAllThatWasPlayed(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		s.capture(t, 500*ms)
@@ -130,7 +130,7 @@ func TestAPauseAfterEverythingWasPlayedDoesNotHoldTheEnd(t *testing.T) {
 	})
 }
 
-// T114.
+// T114, worker 25.
 func TestAFrameThatWaitedWhenItsSegmentWasClearedIsNotPlayed(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		s.out.Pause()

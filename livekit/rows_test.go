@@ -27,27 +27,17 @@ var (
 
 // elsewhere are the scenarios that have no test here, and why.
 var elsewhere = map[string]string{
-	"worker 2":  "the address and keys of the command line and the environment: livekit/cli",
-	"worker 3":  "the agent's name of the environment: livekit/cli",
-	"worker 4":  "levels of the log: livekit/cli",
-	"worker 7":  "signals: livekit/cli",
 	"worker 8":  "an exception that a broad handler swallows: a signal is a value on a channel here",
 	"worker 17": "log records on their way from a child process: there is none",
 	"worker 18": "a process for inference: there is none",
 	"worker 20": "the supervision of a child process: there is none",
-	"worker 23": "an agent's tone through a reconnect: the rooms' tests, TestTheConversationGoesOnAfterAReconnect",
-	"worker 24": "the end of a room's input and output: the rooms' tests",
-	"worker 25": "pause and resume of playout: the rooms' tests, T110–T115",
 	"worker 26": "the switch for the hosted recording, out of scope: recording is asked for in code, package recording",
 	"worker 27": "upload of recordings, out of scope as 26", "worker 28": "as 27", "worker 29": "as 27", "worker 30": "as 27",
-	"worker 31": "redaction in traces: plugins/otel", "worker 32": "attributes of traces: plugins/otel",
-	"worker 33": "remote sessions, out of scope", "worker 34": "as 33", "worker 35": "as 33",
 	"worker 36": "the hosted inference gateway, out of scope", "worker 37": "as 36", "worker 38": "as 36",
 	"worker 39":  "hosted avatars, out of scope",
 	"worker 40":  "hosted simulations, out of scope",
 	"pitfall 5":  "what a call costs while nothing is said: TestHearingAllocatesNothing, TestSpeakingAllocatesNothing, and the benchmarks in rooms",
 	"pitfall 8":  "inference beside unrelated work: each session runs its own detector on its own goroutine",
-	"pitfall 42": "voicemail: the session's turn-taking, internal/turn",
 }
 
 // Every scenario of workers, and every pitfall of processes, dispatch and telephony, has a test or a reason for none.
@@ -65,7 +55,7 @@ func TestEveryScenarioOfWorkersHasATest(t *testing.T) {
 			}
 		}
 	}
-	for _, dir := range []string{".", "../playground/e2e"} {
+	for _, dir := range []string{".", "../playground/e2e", "../plugins/otel"} {
 		require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
 				return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -152,7 +153,8 @@ func TestTheSessionClosesWithItsRoom(t *testing.T) {
 	require.Equal(t, agents.CloseParticipantDisconnected, reason())
 }
 
-// Whatever way the agent's connection breaks, afterwards it hears and is heard (pitfall 19).
+// Pitfall 19, worker 23. Whatever way the agent's connection breaks, afterwards it hears and is heard, on one track; on the
+// very same if only the signalling broke.
 func TestTheConversationGoesOnAfterAReconnect(t *testing.T) {
 	for name, scenario := range map[string]lksdk.SimulateScenario{
 		"signalling":  lksdk.SimulateSignalReconnect,
@@ -172,6 +174,16 @@ func TestTheConversationGoesOnAfterAReconnect(t *testing.T) {
 			c.publish()
 			agent.linked(t, "caller")
 			converse(t, agent, c)
+			tracks := func() (ids []string) {
+				if p := c.room.GetParticipantByIdentity("agent"); p != nil {
+					for _, track := range p.TrackPublications() {
+						ids = append(ids, track.SID())
+					}
+				}
+				return ids
+			}
+			before := tracks()
+			require.Len(t, before, 1)
 			r.Simulate(scenario)
 			select {
 			case <-again:
@@ -184,6 +196,10 @@ func TestTheConversationGoesOnAfterAReconnect(t *testing.T) {
 				p := c.room.GetParticipantByIdentity("agent")
 				return p != nil && p.Attributes()["lk.agent.state"] == "listening"
 			})
+			after := tracks()
+			require.Len(t, after, 1)
+			require.Equal(t, scenario == lksdk.SimulateSignalReconnect, slices.Equal(before, after))
+			require.Empty(t, again, "it reconnected once")
 		})
 	}
 }
