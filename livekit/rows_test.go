@@ -34,10 +34,10 @@ var elsewhere = map[string]string{
 	"worker 26": "the switch for the hosted recording, out of scope: recording is asked for in code, package recording",
 	"worker 27": "upload of recordings, out of scope as 26", "worker 28": "as 27", "worker 29": "as 27", "worker 30": "as 27",
 	"worker 36": "the hosted inference gateway, out of scope", "worker 37": "as 36", "worker 38": "as 36",
-	"worker 39":  "hosted avatars, out of scope",
-	"worker 40":  "hosted simulations, out of scope",
-	"pitfall 5":  "what a call costs while nothing is said: TestHearingAllocatesNothing, TestSpeakingAllocatesNothing, and the benchmarks in rooms",
-	"pitfall 8":  "inference beside unrelated work: each session runs its own detector on its own goroutine",
+	"worker 39": "hosted avatars, out of scope",
+	"worker 40": "hosted simulations, out of scope",
+	"pitfall 5": "what a call costs while nothing is said: TestHearingAllocatesNothing, TestSpeakingAllocatesNothing, and the benchmarks in rooms",
+	"pitfall 8": "inference beside unrelated work: each session runs its own detector on its own goroutine",
 }
 
 // Every scenario of workers, and every pitfall of processes, dispatch and telephony, has a test or a reason for none.
