@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	pb "github.com/livekit/protocol/livekit"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 )
 
@@ -194,6 +195,17 @@ func (j *Job) callback(o ConnectOptions) *lksdk.RoomCallback {
 			_ = pub.SetSubscribed(true)
 		}
 		own.OnTrackPublished(pub, p)
+		j.greetAll()
+	}
+	// The SDK keeps silent about a participant who is back before it has let go of the one before, so whatever else it
+	// tells of participants is an occasion to look. The quality of their connections it tells every few seconds.
+	cb.OnConnectionQualityChanged = func(update *pb.ConnectionQualityInfo, p lksdk.Participant) {
+		own.OnConnectionQualityChanged(update, p)
+		j.greetAll()
+	}
+	cb.OnAttributesChanged = func(changed map[string]string, p lksdk.Participant) {
+		own.OnAttributesChanged(changed, p)
+		j.greetAll()
 	}
 	return cb
 }

@@ -262,7 +262,8 @@ func TestBadJobsHurtNobodyElse(t *testing.T) {
 	})
 }
 
-// Participants are greeted once each, whenever they come; a second entrypoint of the same name is an error.
+// Participants are greeted once each, whenever they come, and again when they come again, of which the SDK says nothing if
+// it had not let go of them yet; a second entrypoint of the same name is an error.
 func TestParticipantEntrypoints(t *testing.T) {
 	got := map[string]*Job{}
 	var greeted []string
@@ -286,6 +287,13 @@ func TestParticipantEntrypoints(t *testing.T) {
 			synctest.Wait()
 		}
 		require.Equal(t, []string{"ann"}, greeted)
+		room.OnParticipantUpdate([]*pb.ParticipantInfo{{Sid: "PA_3", Identity: "ann", Tracks: []*pb.TrackInfo{{Sid: "TR_1"}}}})
+		synctest.Wait()
+		require.Equal(t, []string{"ann", "ann"}, greeted)
+		room.OnParticipantUpdate([]*pb.ParticipantInfo{{Sid: "PA_4", Identity: "ann"}})
+		room.OnConnectionQuality([]*pb.ConnectionQualityInfo{{ParticipantSid: "PA_4"}})
+		synctest.Wait()
+		require.Equal(t, []string{"ann", "ann", "ann"}, greeted)
 		require.Contains(t, rig.logs.String(), "only logged")
 		require.Len(t, rig.running(), 1, "an error there is no crash")
 	})

@@ -15,20 +15,34 @@ import (
 func converse(t *testing.T, a *agentSide, c *caller) {
 	t.Helper()
 	asked, heard := len(a.llm.questions()), c.loudness("roomio_audio", agentTone)
-	c.mic.speak(500 * time.Millisecond)
-	eventually(t, "the agent heard the caller", 10*time.Second, func() bool { return len(a.llm.questions()) > asked })
+	var said time.Time
+	eventually(t, "the agent heard the caller", 15*time.Second, func() bool {
+		if time.Since(said) > 4*time.Second { // the server lets nothing through for up to a second after a reconnect
+			c.mic.speak(500 * time.Millisecond)
+			said = time.Now()
+		}
+		return len(a.llm.questions()) > asked
+	})
 	eventually(t, "the caller heard the answer", 10*time.Second, func() bool {
 		return c.loudness("roomio_audio", agentTone) >= heard+300*time.Millisecond
 	})
 	eventually(t, "the agent has finished", 10*time.Second, func() bool { return a.session.AgentState() == agents.AgentListening })
 }
 
-// linked waits until somebody is linked.
+// linked waits until somebody is linked, and their microphone, if they have one, is heard.
 func (a *agentSide) linked(t *testing.T, name string) {
 	t.Helper()
 	eventually(t, name+" is linked", 5*time.Second, func() bool {
 		p := a.io.Participant()
-		return p != nil && p.Identity() == name
+		if p == nil || p.Identity() != name {
+			return false
+		}
+		for _, pub := range p.TrackPublications() {
+			if pub.(*lksdk.RemoteTrackPublication).TrackRemote() == nil {
+				return false
+			}
+		}
+		return true
 	})
 }
 
@@ -62,11 +76,11 @@ func TestTheCallerInterruptsTheAgent(t *testing.T) {
 	mic := c.publish()
 	agent.linked(t, "caller")
 	h := agent.session.Say("one two three four five six seven eight nine ten eleven twelve thirteen fourteen") // 4 s
-	eventually(t, "the agent speaks", 5*time.Second, func() bool { return c.loudness("roomio_audio", agentTone) > 400*time.Millisecond })
+	eventually(t, "the agent speaks", 5*time.Second, func() bool { return c.loudness("roomio_audio", agentTone) > 800*time.Millisecond })
 	mic.speak(800 * time.Millisecond)
 	require.NoError(t, h.Wait(within(t, 5*time.Second)))
 	require.True(t, h.Interrupted())
-	require.Less(t, c.loudness("roomio_audio", agentTone), 2500*time.Millisecond)
+	require.Less(t, c.loudness("roomio_audio", agentTone), 3*time.Second)
 	var said string
 	for m := range agent.session.History().Messages() {
 		if m.Role == agents.RoleAssistant {
@@ -128,7 +142,7 @@ func TestSpeechIsHeardWithPacketsLost(t *testing.T) {
 	agent.stt.mu.Lock()
 	defer agent.stt.mu.Unlock()
 	require.Len(t, agent.stt.heard, 1, "one utterance, not cut where packets are missing")
-	require.InDelta(t, 1.3, agent.stt.heard[0].Seconds(), 0.35)
+	require.InDelta(t, 1.1+vadSilence.Seconds(), agent.stt.heard[0].Seconds(), 0.35)
 }
 
 // Two sessions share a room, each with a participant of its own.

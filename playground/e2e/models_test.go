@@ -66,7 +66,7 @@ type toneVAD struct{}
 
 const (
 	vadWindow  = 20 * time.Millisecond
-	vadSilence = 200 * time.Millisecond
+	vadSilence = 400 * time.Millisecond // longer than what a busy machine holds up the caller
 )
 
 func (toneVAD) Capabilities() agents.VADCapabilities {

@@ -87,9 +87,9 @@ func (c *caller) settled(t *testing.T, s *agents.AgentSession, track string) {
 }
 
 // A conversation in real speech, all the way: a voice over the network, the built-in VAD, a recogniser, a tool, a handoff,
-// and a voice back, which the caller's own recogniser understands.
+// and a voice back, which the caller's own recogniser understands. It has the machine to itself, as a recogniser takes all
+// of a processor.
 func TestAConversationInRealSpeech(t *testing.T) {
-	t.Parallel()
 	tts, stt := realSpeech(t)
 	vad, err := agents.NewVAD(agents.VADOptions{})
 	require.NoError(t, err)

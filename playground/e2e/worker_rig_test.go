@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"runtime/pprof"
 	"sync"
 	"testing"
 	"time"
@@ -151,6 +153,17 @@ func (w *workerSide) joined() *livekit.Job {
 func (w *workerSide) over() {
 	w.t.Helper()
 	eventually(w.t, "all jobs are over", 40*time.Second, func() bool { return w.Info().ActiveJobs == 0 })
+}
+
+// ends waits for something to be over, and says what the program is doing if it goes on.
+func ends(t *testing.T, what string, over <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-over:
+	case <-within(t, 60*time.Second).Done():
+		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
+		t.Fatalf("%s goes on", what)
+	}
 }
 
 func dispatches(on *liveserver.Server) *lksdk.AgentDispatchClient {

@@ -112,7 +112,7 @@ func TestSecretsAreNowhereToBeSeen(t *testing.T) {
 			eventually(t, "joined", 10*time.Second, func() bool { return job.Room() != nil })
 			_, err := roomsOf(own).RemoveParticipant(within(t, 5*time.Second), &pb.RoomParticipantIdentity{Room: job.RoomName(), Identity: job.Identity()})
 			require.NoError(t, err)
-			<-job.Done()
+			ends(t, "the job", job.Done())
 		}
 		see(job.EndReason())
 	}
@@ -134,7 +134,9 @@ func TestSecretsAreNowhereToBeSeen(t *testing.T) {
 		}
 	}
 	require.Equal(t, 10, endpoints)
-	require.NoError(t, w.Close())
+	closed := make(chan struct{})
+	go func() { _ = w.Close(); close(closed) }()
+	ends(t, "the worker", closed)
 	see(<-w.stopped)
 	for _, u := range said(tp, func(m *pb.WorkerMessage) (*pb.UpdateJobStatus, bool) {
 		return m.GetUpdateJob(), m.GetUpdateJob() != nil
