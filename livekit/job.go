@@ -73,6 +73,7 @@ type Job struct {
 	calls  context.Context // of calls of the server
 	hangUp context.CancelFunc
 	ended  chan struct{} // closed when the end begins
+	look   chan struct{} // one: somebody may have come
 	over   chan struct{} // closed when all is done
 	tasks  group         // the entrypoint and its like
 	asks   group         // calls of the server
@@ -121,7 +122,7 @@ const jobLabel = "job_id"
 func newJob(w *Worker, r *JobRequest, m *pb.JobAssignment) *Job {
 	j := &Job{
 		w: w, id: r.ID(), info: r.job, url: w.server, token: m.GetToken(), workerID: w.workerID, accepted: r.accepted,
-		ended: make(chan struct{}), over: make(chan struct{}), waiters: map[*participantWait]struct{}{},
+		ended: make(chan struct{}), over: make(chan struct{}), look: make(chan struct{}, 1), waiters: map[*participantWait]struct{}{},
 		log: w.log.With("job_id", r.ID(), "room", r.Room().GetName()),
 	}
 	if m.Url != nil && m.GetUrl() != "" {

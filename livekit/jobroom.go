@@ -195,17 +195,17 @@ func (j *Job) callback(o ConnectOptions) *lksdk.RoomCallback {
 			_ = pub.SetSubscribed(true)
 		}
 		own.OnTrackPublished(pub, p)
-		j.greetAll()
+		j.lookAround()
 	}
 	// The SDK keeps silent about a participant who is back before it has let go of the one before, so whatever else it
 	// tells of participants is an occasion to look. The quality of their connections it tells every few seconds.
 	cb.OnConnectionQualityChanged = func(update *pb.ConnectionQualityInfo, p lksdk.Participant) {
 		own.OnConnectionQualityChanged(update, p)
-		j.greetAll()
+		j.lookAround()
 	}
 	cb.OnAttributesChanged = func(changed map[string]string, p lksdk.Participant) {
 		own.OnAttributesChanged(changed, p)
-		j.greetAll()
+		j.lookAround()
 	}
 	return cb
 }
@@ -356,6 +356,14 @@ func (j *Job) AddParticipantEntrypoint(name string, f func(ctx context.Context, 
 	j.mu.Unlock()
 	j.greetAll()
 	return nil
+}
+
+// lookAround has the job's own goroutine greet who was not. It does not look itself: the SDK may call with its locks held.
+func (j *Job) lookAround() {
+	select {
+	case j.look <- struct{}{}:
+	default:
+	}
 }
 
 // greetAll takes those who were there before.

@@ -44,6 +44,8 @@ func (j *Job) begin() {
 		select {
 		case <-j.ended:
 			return
+		case <-j.look:
+			j.greetAll()
 		case <-warning.C:
 			if !j.attached() {
 				j.Logger().Warn("the room was not joined yet, nor the job ended", "after", j.w.o.UnconnectedWarning)

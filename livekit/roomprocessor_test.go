@@ -33,6 +33,10 @@ func (h *halver) Close() error { h.closed++; return errors.New("stuck") }
 func hearTrack(t *testing.T, r *RoomIO) [][]int16 {
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
+	return hearPipe(t, r, ours, theirs)
+}
+
+func hearPipe(t *testing.T, r *RoomIO, ours, theirs net.Conn) [][]int16 {
 	reader, err := startTrack(pipeTrack{ours}, trackOptions{sid: "TR", input: r.in, processor: r.processor(nil, nil), log: r.log})
 	require.NoError(t, err)
 	go sendOn(theirs, humFrames(t, 10))
@@ -40,6 +44,20 @@ func hearTrack(t *testing.T, r *RoomIO) [][]int16 {
 	reader.stop()
 	<-reader.done
 	return frames
+}
+
+// The agent turns to somebody else, and back: the same track is heard again.
+func TestATrackIsReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, err := NewRoomIO(NewRoom(nil), RoomOptions{})
+		require.NoError(t, err)
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		for range 2 {
+			require.NotEmpty(t, hearPipe(t, r, ours, theirs))
+		}
+		require.NoError(t, r.Close(t.Context()))
+	})
 }
 
 // T116. The processor of the options goes on from track to track and is closed once, at the end; one that a selector

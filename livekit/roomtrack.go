@@ -79,7 +79,7 @@ func (t *trackReader) run() {
 		order  jitter
 		packet rtp.Packet
 		buf    = make([]byte, 1500)
-		held   bool // a deadline is set
+		held   = true // a deadline is set: that of stop, if the track was read before
 	)
 	t.hearEarly()
 	for !t.stopped.Load() {

@@ -20,9 +20,13 @@ import (
 	"github.com/parley-voice/agents/playground/internal/liveserver"
 )
 
+// goodbye is how long it may take until the server knows that somebody has left: the SDK may close its connection before its
+// goodbye is out, and then the server waits for it to come back.
+const goodbye = 40 * time.Second
+
 // closeReason waits until the session has closed.
 func closeReason(t *testing.T, s *agents.AgentSession) func() agents.CloseReason {
-	events := s.Events(within(t, 20*time.Second))
+	events := s.Events(within(t, goodbye+5*time.Second))
 	reason := make(chan agents.CloseReason, 1)
 	go func() {
 		defer close(reason)
@@ -59,8 +63,7 @@ func TestTheSessionStaysForACallerWhoMayComeAgain(t *testing.T) {
 		agent.linked(t, "caller")
 		converse(t, agent, c)
 		c.room.Disconnect()
-		// The SDK may close its connection before its goodbye is out, and then the server waits for it to come back.
-		eventually(t, "nobody is linked", 40*time.Second, func() bool { return agent.io.Participant() == nil })
+		eventually(t, "nobody is linked", goodbye, func() bool { return agent.io.Participant() == nil })
 	}
 	ben := call(t, server, room, "ben")
 	ben.publish()

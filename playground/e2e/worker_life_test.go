@@ -114,7 +114,7 @@ func TestADrainTimesOutWithACall(t *testing.T) {
 	require.Equal(t, pb.JobStatus_JS_SUCCESS, w.tap.status(job.ID()))
 	reason, _ := job.EndReason()
 	require.Equal(t, livekit.EndWorkerClosed, reason)
-	eventually(t, "the server sees it leave", 5*time.Second, func() bool { return len(participants(t, server, job.RoomName())) == 0 })
+	eventually(t, "the server sees it leave", goodbye, func() bool { return len(participants(t, server, job.RoomName())) == 0 })
 }
 
 // The server dies under a running worker and comes back at the same address: the worker registers again, says which jobs
@@ -232,7 +232,7 @@ func TestAParticipantDropsAndReturns(t *testing.T) {
 			t.Fatal("the caller was not met")
 		}
 		c.room.Disconnect()
-		eventually(t, "the caller is gone", 10*time.Second, func() bool { return len(job.Room().GetRemoteParticipants()) == 0 })
+		eventually(t, "the caller is gone", goodbye, func() bool { return len(job.Room().GetRemoteParticipants()) == 0 })
 	}
 	require.NotEqual(t, sids[0], sids[1])
 	reason, _ := job.EndReason()
@@ -347,7 +347,7 @@ func TestBadJobsInRealRooms(t *testing.T) {
 		require.Equal(t, want.status, all[len(all)-1].Status, metadata)
 		require.Contains(t, all[len(all)-1].Error, want.text)
 		require.Len(t, all, 2, "running, and the end")
-		eventually(t, metadata+" has left", 10*time.Second, func() bool {
+		eventually(t, metadata+" has left", goodbye, func() bool {
 			return !slices.ContainsFunc(participants(t, server, job.RoomName()), func(p *pb.ParticipantInfo) bool { return p.Identity == job.Identity() })
 		})
 	}
