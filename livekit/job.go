@@ -91,7 +91,7 @@ type Job struct {
 	local       *localRoom // in place of a room, in a job without one
 	unassigned  bool       // no server knows of the job
 	leave       func()
-	waiters     map[*participantWait]struct{}
+	changed     chan struct{} // closed when something in the room may have
 	greeters    []*greeter
 	sessions    []JobSession
 	report      *jobReport // of the first session
@@ -122,7 +122,7 @@ const jobLabel = "job_id"
 func newJob(w *Worker, r *JobRequest, m *pb.JobAssignment) *Job {
 	j := &Job{
 		w: w, id: r.ID(), info: r.job, url: w.server, token: m.GetToken(), workerID: w.workerID, accepted: r.accepted,
-		ended: make(chan struct{}), over: make(chan struct{}), look: make(chan struct{}, 1), waiters: map[*participantWait]struct{}{},
+		ended: make(chan struct{}), over: make(chan struct{}), look: make(chan struct{}, 1), changed: make(chan struct{}),
 		log: w.log.With("job_id", r.ID(), "room", r.Room().GetName()),
 	}
 	if m.Url != nil && m.GetUrl() != "" {

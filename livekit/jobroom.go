@@ -11,9 +11,6 @@ import (
 	lksdk "github.com/livekit/server-sdk-go/v2"
 )
 
-// ErrRoomDisconnected is what waiting in a room ends with when the agent is not in it any more.
-var ErrRoomDisconnected = errors.New("livekit: room disconnected")
-
 // A Subscription says which tracks of others the agent gets without asking.
 type Subscription int
 
@@ -153,7 +150,7 @@ func (j *Job) connect(ctx context.Context, join *jobJoin, o ConnectOptions) {
 		j.times.Connected = time.Now()
 		j.w.metrics.join.observe(j.times.Connected.Sub(j.times.Connecting))
 		go j.subscribe(o.Subscribe)
-		go j.greetAll()
+		j.lookAround()
 	}
 }
 
@@ -187,7 +184,8 @@ func (j *Job) callback(o ConnectOptions) *lksdk.RoomCallback {
 		own.OnDisconnectedWithReason(reason)
 	}
 	cb.OnParticipantConnected = func(p *lksdk.RemoteParticipant) {
-		j.joined(p)
+		j.greet(p)
+		j.lookAround()
 		own.OnParticipantConnected(p)
 	}
 	cb.OnTrackPublished = func(pub *lksdk.RemoteTrackPublication, p *lksdk.RemoteParticipant) {
@@ -195,6 +193,14 @@ func (j *Job) callback(o ConnectOptions) *lksdk.RoomCallback {
 			_ = pub.SetSubscribed(true)
 		}
 		own.OnTrackPublished(pub, p)
+		j.lookAround()
+	}
+	cb.OnTrackSubscribed = func(track remoteTrack, pub *lksdk.RemoteTrackPublication, p *lksdk.RemoteParticipant) {
+		own.OnTrackSubscribed(track, pub, p)
+		j.lookAround()
+	}
+	cb.OnParticipantDisconnected = func(p *lksdk.RemoteParticipant) {
+		own.OnParticipantDisconnected(p)
 		j.lookAround()
 	}
 	// The SDK keeps silent about a participant who is back before it has let go of the one before, so whatever else it
@@ -239,11 +245,6 @@ func (j *Job) disconnected(reason lksdk.DisconnectionReason) {
 		}
 		j.end(EndRoomDisconnected, "room disconnected: "+text, nil)
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for w := range j.waiters {
-		w.fail(ErrRoomDisconnected)
-	}
 }
 
 // Room is the room, or nil before Connect has joined it, and in a job without one.
@@ -258,79 +259,9 @@ func (j *Job) leaveRoom() {
 	j.mu.Lock()
 	leave := j.leave
 	j.leave = nil
-	for w := range j.waiters {
-		w.fail(ErrRoomDisconnected)
-	}
 	j.mu.Unlock()
 	if leave != nil {
 		j.step("leaving the room", j.w.o.LeaveTimeout, func(context.Context) error { leave(); return nil })
-	}
-}
-
-// WaitOptions say for whom to wait.
-type WaitOptions struct {
-	// Identity is the participant's; the default is anybody.
-	Identity string
-	// Kinds are the kinds of participant that count: standard, SIP and connector.
-	Kinds []lksdk.ParticipantKind
-}
-
-var callerKinds = []lksdk.ParticipantKind{lksdk.ParticipantStandard, lksdk.ParticipantSIP, lksdk.ParticipantConnector}
-
-func (o WaitOptions) match(p *lksdk.RemoteParticipant) bool {
-	kinds := o.Kinds
-	if len(kinds) == 0 {
-		kinds = callerKinds
-	}
-	return (o.Identity == "" || p.Identity() == o.Identity) && slices.Contains(kinds, p.Kind())
-}
-
-// A participantWait is somebody who waits for a participant.
-type participantWait struct {
-	WaitOptions
-	found chan *lksdk.RemoteParticipant // one
-	err   chan error                    // one
-}
-
-func (w *participantWait) fail(err error) {
-	select {
-	case w.err <- err:
-	default:
-	}
-}
-
-// WaitForParticipant joins the room, if need be, and waits for a participant, who may be there already. A participant
-// counts once the server has announced it: the SDK does not tell when it became active.
-func (j *Job) WaitForParticipant(ctx context.Context, o WaitOptions) (*lksdk.RemoteParticipant, error) {
-	if err := j.Connect(ctx, ConnectOptions{}); err != nil {
-		return nil, err
-	}
-	w := &participantWait{o, make(chan *lksdk.RemoteParticipant, 1), make(chan error, 1)}
-	j.mu.Lock()
-	j.waiters[w] = struct{}{} // before looking, or one who joins meanwhile would be missed
-	j.mu.Unlock()
-	defer func() {
-		j.mu.Lock()
-		delete(j.waiters, w)
-		j.mu.Unlock()
-	}()
-	for _, p := range j.others() {
-		if o.match(p) {
-			return p, nil
-		}
-	}
-	select {
-	case p := <-w.found:
-		return p, nil
-	case err := <-w.err:
-		return nil, err
-	case <-j.ended:
-		if reason, _ := j.EndReason(); reason == EndRoomDisconnected || reason == EndRoomLost {
-			return nil, ErrRoomDisconnected
-		}
-		return nil, ErrJobEnded
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
 	}
 }
 
@@ -358,14 +289,6 @@ func (j *Job) AddParticipantEntrypoint(name string, f func(ctx context.Context, 
 	return nil
 }
 
-// lookAround has the job's own goroutine greet who was not. It does not look itself: the SDK may call with its locks held.
-func (j *Job) lookAround() {
-	select {
-	case j.look <- struct{}{}:
-	default:
-	}
-}
-
 // greetAll takes those who were there before.
 func (j *Job) greetAll() {
 	for _, p := range j.others() {
@@ -387,27 +310,17 @@ func (j *Job) others() []*lksdk.RemoteParticipant {
 	return room.GetRemoteParticipants()
 }
 
-// joined is a participant who came.
-func (j *Job) joined(p *lksdk.RemoteParticipant) {
-	j.mu.Lock()
-	for w := range j.waiters {
-		if w.match(p) {
-			select {
-			case w.found <- p:
-			default:
-			}
-		}
-	}
-	j.mu.Unlock()
-	j.greet(p)
-}
-
 func (j *Job) greet(p *lksdk.RemoteParticipant) {
 	identity, sid := p.Identity(), p.SID()
 	j.mu.Lock()
+	greeters := slices.Clone(j.greeters)
+	j.mu.Unlock()
+	// What the SDK is asked may wait for its callbacks, and those for the job.
+	greeters = slices.DeleteFunc(greeters, func(g *greeter) bool { return !g.options.match(p) })
+	j.mu.Lock()
 	var run []*greeter
-	for _, g := range j.greeters {
-		if g.options.match(p) && !g.greeted[sid] {
+	for _, g := range greeters {
+		if !g.greeted[sid] {
 			g.greeted[sid] = true
 			if g.running[identity]++; g.running[identity] > 1 {
 				j.log.Warn("the participant is back, and what ran for it before still runs", "participant", identity, "name", g.name)

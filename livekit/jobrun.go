@@ -45,7 +45,7 @@ func (j *Job) begin() {
 		case <-j.ended:
 			return
 		case <-j.look:
-			j.greetAll()
+			j.lookNow()
 		case <-warning.C:
 			if !j.attached() {
 				j.Logger().Warn("the room was not joined yet, nor the job ended", "after", j.w.o.UnconnectedWarning)

@@ -332,7 +332,57 @@ func TestWaitForParticipant(t *testing.T) {
 		time.AfterFunc(time.Second, func() { rig.room("room-AJ_one").callback.OnDisconnectedWithReason(lksdk.RoomClosed) })
 		_, err = j.WaitForParticipant(t.Context(), WaitOptions{Identity: "nobody"})
 		require.ErrorIs(t, err, ErrRoomDisconnected)
-		require.Empty(t, j.waiters)
+	})
+}
+
+// worker 22: waiting finds an agent by its name, a participant by what they have become, and a track, also one that was
+// there; and whoever is waited for may leave.
+func TestWaitForTracksAndAttributes(t *testing.T) {
+	got := map[string]*Job{}
+	inBubble(t, workerOptions(jobs(got, untilShutdown)), func(t *testing.T, rig *workerRig) {
+		rig.dispatch("AJ_one")
+		j := got["AJ_one"]
+		is := func(p *pb.ParticipantInfo) { j.Room().OnParticipantUpdate([]*pb.ParticipantInfo{p}) }
+		after := func(f func()) { time.AfterFunc(time.Second, f) }
+		is(&pb.ParticipantInfo{Sid: "PA_0", Identity: "eva", Kind: pb.ParticipantInfo_AGENT})
+		after(func() {
+			is(&pb.ParticipantInfo{Sid: "PA_0", Identity: "eva", Kind: pb.ParticipantInfo_AGENT, Attributes: map[string]string{"lk.agent.name": "support"}})
+		})
+		start := time.Now()
+		p, err := j.WaitForParticipant(t.Context(), WaitOptions{Agent: "support"})
+		require.NoError(t, err)
+		require.Equal(t, "eva", p.Identity())
+		require.Equal(t, time.Second, time.Since(start))
+
+		is(&pb.ParticipantInfo{Sid: "PA_1", Identity: "ann", Attributes: map[string]string{"mood": "bad"}})
+		after(func() {
+			is(&pb.ParticipantInfo{Sid: "PA_1", Identity: "ann", Attributes: map[string]string{"mood": "good"}})
+		})
+		p, err = j.WaitForParticipant(t.Context(), WaitOptions{Attributes: map[string]string{"mood": "good"}})
+		require.NoError(t, err)
+		require.Equal(t, "ann", p.Identity())
+		require.Equal(t, 2*time.Second, time.Since(start))
+
+		after(func() {
+			is(&pb.ParticipantInfo{Sid: "PA_2", Identity: "ben", Tracks: []*pb.TrackInfo{{Sid: "TR_2", Type: pb.TrackType_AUDIO}}})
+			is(&pb.ParticipantInfo{Sid: "PA_1", Identity: "ann", Tracks: []*pb.TrackInfo{{Sid: "TR_1", Type: pb.TrackType_AUDIO}}})
+		})
+		track, err := j.WaitForTrack(t.Context(), TrackWaitOptions{Identity: "ann"})
+		require.NoError(t, err)
+		require.Equal(t, "TR_1", track.SID())
+		require.Equal(t, 3*time.Second, time.Since(start))
+		track, err = j.WaitForTrack(t.Context(), TrackWaitOptions{Kind: lksdk.TrackKindAudio, Identity: "ben"})
+		require.NoError(t, err, "already there")
+		require.Equal(t, "TR_2", track.SID())
+
+		after(func() { is(&pb.ParticipantInfo{Sid: "PA_2", Identity: "ben", State: pb.ParticipantInfo_DISCONNECTED}) })
+		_, err = j.WaitForTrack(t.Context(), TrackWaitOptions{Kind: lksdk.TrackKindVideo, Identity: "ben"})
+		require.ErrorIs(t, err, ErrParticipantLeft)
+		require.Equal(t, 4*time.Second, time.Since(start))
+		after(func() { j.Shutdown("") })
+		_, err = j.WaitForTrack(t.Context(), TrackWaitOptions{Subscribed: true})
+		require.ErrorIs(t, err, ErrJobEnded)
+		require.Equal(t, 5*time.Second, time.Since(start))
 	})
 }
 

@@ -240,7 +240,7 @@ func TestAParticipantDropsAndReturns(t *testing.T) {
 }
 
 // Waiting for a participant finds who comes, who is there, whom it is for, other agents if they are asked for, and ends
-// with the room.
+// with the room; waiting for a track, what can be read.
 // worker 21 and 22.
 func TestWaitingForParticipantsInARoom(t *testing.T) {
 	t.Parallel()
@@ -275,6 +275,10 @@ func TestWaitingForParticipantsInARoom(t *testing.T) {
 	name, err = wait(livekit.WaitOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "ann", name, "is there already")
+	track, err := job.WaitForTrack(within(t, 10*time.Second), livekit.TrackWaitOptions{Identity: "ann", Subscribed: true})
+	require.NoError(t, err)
+	_, _, err = track.TrackRemote().ReadRTP()
+	require.NoError(t, err)
 	second := waiting(livekit.WaitOptions{Identity: "tel"})
 	call(t, server, room, "tel", callerOptions{kind: pb.ParticipantInfo_SIP}).publish()
 	require.Equal(t, "tel<nil>", <-second)
