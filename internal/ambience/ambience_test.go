@@ -35,6 +35,9 @@ func once(generate func() []int16) func() samples {
 }
 
 func TestClips(t *testing.T) {
+	if raceDetector {
+		t.Skip("they are made without the race detector, which make test does as well")
+	}
 	for _, c := range clips {
 		t.Run(c.name, func(t *testing.T) {
 			s := c.made()

@@ -167,6 +167,9 @@ var floors = map[string]struct{ hit, alarm, onset float64 }{
 // The table is of three conversations with each kind of noise, in each of which every recording is heard once, at
 // -20, -30 and -40 dB of full scale.
 func TestTable(t *testing.T) {
+	if raceDetector {
+		t.Skip("it is measured without the race detector, which make test does as well")
+	}
 	recs := recordings(t, *testDir)
 	noises := []struct {
 		name string

@@ -2,4 +2,7 @@
 
 package vad
 
-const longStream = 3600
+const (
+	raceDetector = false
+	longStream   = 3600
+)

@@ -1,0 +1,5 @@
+//go:build !race
+
+package ambience
+
+const raceDetector = false
