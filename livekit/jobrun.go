@@ -16,8 +16,14 @@ import (
 func (j *Job) run() {
 	defer j.w.finished(j)
 	pprof.SetGoroutineLabels(j.ctx)
+	looked := j.keepLooking()
 	if err := j.w.guard("a job's own goroutine", func() error { j.begin(); return nil }); err != nil {
 		j.crash(err)
+	}
+	select {
+	case <-looked:
+	case <-time.After(j.w.o.AbandonAfter): // the SDK waits for a callback of the user's
+		j.abandon("a callback of the room")
 	}
 	j.shutdown()
 }
@@ -44,8 +50,6 @@ func (j *Job) begin() {
 		select {
 		case <-j.ended:
 			return
-		case <-j.look:
-			j.lookNow()
 		case <-warning.C:
 			if !j.attached() {
 				j.Logger().Warn("the room was not joined yet, nor the job ended", "after", j.w.o.UnconnectedWarning)

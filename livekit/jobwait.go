@@ -132,8 +132,8 @@ func (j *Job) waitInRoom(ctx context.Context, so func() (bool, error)) error {
 	}
 }
 
-// lookAround has the job's own goroutine look who is in the room. It does not look itself, nor lock anything: the SDK may
-// call with its locks held.
+// lookAround has keepLooking look who is in the room. It does not look itself, nor lock anything: the SDK may call with its
+// locks held.
 func (j *Job) lookAround() {
 	select {
 	case j.look <- struct{}{}:
@@ -141,11 +141,24 @@ func (j *Job) lookAround() {
 	}
 }
 
-// lookNow greets who was not, and wakes those who wait.
-func (j *Job) lookNow() {
-	j.greetAll()
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	close(j.changed)
-	j.changed = make(chan struct{})
+// keepLooking greets who was not, and wakes those who wait, whenever something in the room may have changed, until the end
+// of the job begins.
+func (j *Job) keepLooking() (done <-chan struct{}) {
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for {
+			select {
+			case <-j.ended:
+				return
+			case <-j.look:
+			}
+			j.greetAll()
+			j.mu.Lock()
+			close(j.changed)
+			j.changed = make(chan struct{})
+			j.mu.Unlock()
+		}
+	}()
+	return over
 }

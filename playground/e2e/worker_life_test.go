@@ -359,6 +359,43 @@ func TestBadJobsInRealRooms(t *testing.T) {
 	eventually(t, "only the good one is left", 5*time.Second, func() bool { return w.Info().ActiveJobs == 1 })
 }
 
+// A callback that never returns, in which the SDK may hold its locks, does not keep its job from ending.
+// Pitfall 16.
+func TestACallbackThatHangs(t *testing.T) {
+	t.Parallel()
+	hang, hangs := make(chan struct{}), make(chan struct{}, 8)
+	w := work(t, server, livekit.WorkerOptions{
+		EntrypointGrace: 100 * time.Millisecond, AbandonAfter: 200 * time.Millisecond, LeaveTimeout: time.Second,
+		Entrypoint: func(ctx context.Context, job *livekit.Job) error {
+			greet := func(context.Context, *livekit.Job, *lksdk.RemoteParticipant) error { return nil }
+			return errors.Join(job.AddParticipantEntrypoint("greet", greet), job.Connect(ctx, livekit.ConnectOptions{
+				Callback: &lksdk.RoomCallback{ParticipantCallback: lksdk.ParticipantCallback{
+					OnAttributesChanged: func(changed map[string]string, _ lksdk.Participant) {
+						if changed["mood"] != "" {
+							hangs <- struct{}{}
+							<-hang
+						}
+					},
+				}},
+			}))
+		},
+	})
+	t.Cleanup(func() { close(hang) })
+	room := newRoom()
+	w.dispatch(room, "")
+	job := w.joined()
+	c := call(t, server, room, "caller")
+	c.room.LocalParticipant.SetAttributes(map[string]string{"mood": "good"})
+	select {
+	case <-hangs:
+	case <-within(t, 10*time.Second).Done():
+		t.Fatal("the callback was not called")
+	}
+	c.publish()
+	job.Shutdown("")
+	w.over()
+}
+
 // The job ends in its order: the session is closed, OnSessionEnd and BeforeLeave run while the agent is still in the room,
 // the server takes note of the success, and only then does the agent leave, so that no termination comes for a job that
 // the server would else believe to have failed.
