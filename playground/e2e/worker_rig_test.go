@@ -114,9 +114,11 @@ func workUnnamed(t *testing.T, on *liveserver.Server, o livekit.WorkerOptions) *
 	return w
 }
 
+// registered waits until the worker is, and the server knows, too: it says so a moment before it gives the worker jobs.
 func (w *workerSide) registered() {
 	w.t.Helper()
 	eventually(w.t, "the worker is registered", 20*time.Second, func() bool { return w.Info().State == "connected" })
+	w.tap.ping(w.t)
 }
 
 // dispatch asks for the worker's agent in a room.

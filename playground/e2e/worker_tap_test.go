@@ -4,10 +4,12 @@ import (
 	"context"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -61,6 +63,25 @@ func newTap(t *testing.T, to *liveserver.Server) *tap {
 	t.Cleanup(tp.cut)
 	tp.url = "ws" + front.URL[len("http"):]
 	return tp
+}
+
+// ping waits for the answer to a ping, which the server gives after all else that it has to do for the worker.
+func (tp *tap) ping(t *testing.T) {
+	t.Helper()
+	const stamp = 1 // the worker's own are times
+	data, err := proto.Marshal(&pb.WorkerMessage{Message: &pb.WorkerMessage_Ping{Ping: &pb.WorkerPing{Timestamp: stamp}}})
+	require.NoError(t, err)
+	answers := func() int {
+		return len(heard(tp, func(m *pb.ServerMessage) (any, bool) { return nil, m.GetPong().GetLastTimestamp() == stamp }))
+	}
+	before := answers()
+	tp.mu.Lock()
+	lines := slices.Collect(maps.Keys(tp.lines))
+	tp.mu.Unlock()
+	for _, line := range lines {
+		require.NoError(t, line.server.Write(within(t, 5*time.Second), websocket.MessageBinary, data))
+	}
+	eventually(t, "the server answers", 10*time.Second, func() bool { return answers() >= before+len(lines) })
 }
 
 func (tp *tap) relay(rw http.ResponseWriter, r *http.Request, to string) {
